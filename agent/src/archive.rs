@@ -1,0 +1,1 @@
+//! Artifact archives: a gzipped tar, read entry by entry and never unpacked.

@@ -1,0 +1,1 @@
+//! The index room: fetches the documents that name artifacts.

@@ -1,0 +1,12 @@
+//! The agent: the rooms that touch something, the pass, the daemon and the command line.
+
+pub mod archive;
+pub mod falco;
+pub mod git;
+pub mod index;
+pub mod layout;
+pub mod pack;
+pub mod registry;
+pub mod store;
+pub mod transfer;
+pub mod watch;

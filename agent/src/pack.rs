@@ -1,0 +1,1 @@
+//! Makes an artifact of files, in the exact form that falcoctl publishes.

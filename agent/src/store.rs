@@ -1,0 +1,1 @@
+//! The store room: the state directory, its generations and its ledger.

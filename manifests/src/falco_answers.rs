@@ -1,0 +1,1 @@
+//! What Falco says of itself: versions, metrics, findings.

@@ -1,0 +1,1 @@
+//! falcoctl's index: which names stand for which repositories.

@@ -1,0 +1,23 @@
+//! Every document that falconer reads or writes, and every function between them.
+//!
+//! Nothing here touches anything: no file, no socket, no process, no environment, no clock. Parsers take text or bytes
+//! that somebody else has read; time is an argument. The crate is `no_std` because what `std` would add is just the list
+//! of what a planner must not touch.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod artifact;
+pub mod digest;
+pub mod falco_answers;
+pub mod falco_config;
+pub mod finding;
+pub mod fleet;
+pub mod index;
+pub mod name;
+mod newtype;
+pub mod reference;
+pub mod remedy;
+pub mod revision;
+pub mod rules;
+pub mod yaml;

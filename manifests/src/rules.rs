@@ -1,0 +1,1 @@
+//! Falco rules files, checked as far as that goes without Falco.

@@ -1,0 +1,2 @@
+//! Scenarios: each tells a story with the real falconer and real servers.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The harness: starts real servers on loopback and makes sandboxed hosts for the scenarios.
