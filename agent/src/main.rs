@@ -1,1 +1,3 @@
+//! The `falconer` program.
+
 fn main() {}
