@@ -13,6 +13,7 @@ pub mod falco_answers;
 pub mod falco_config;
 pub mod finding;
 pub mod fleet;
+pub mod generation;
 pub mod index;
 pub mod name;
 mod newtype;
