@@ -7,6 +7,7 @@ pub mod index;
 pub mod layout;
 pub mod pack;
 pub mod registry;
+pub mod settings;
 pub mod store;
 pub mod transfer;
 pub mod watch;

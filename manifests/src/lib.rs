@@ -8,17 +8,30 @@
 extern crate alloc;
 
 pub mod artifact;
+pub mod catalog;
+pub mod composition;
+pub mod diff;
 pub mod digest;
+pub mod drift;
 pub mod falco_answers;
 pub mod falco_config;
 pub mod finding;
 pub mod fleet;
 pub mod generation;
+
+pub mod host_lock;
 pub mod index;
+pub mod ledger;
+pub mod lockfile;
 pub mod name;
 mod newtype;
+pub mod next;
+pub mod observed;
+pub mod outcome;
+pub mod plan;
 pub mod reference;
 pub mod remedy;
+pub mod resolve;
 pub mod revision;
 pub mod rules;
 pub mod yaml;

@@ -41,16 +41,15 @@ checked_text!(
 );
 
 impl RelativePath {
+    /// A path that this crate has put together from parts that are paths.
+    pub(crate) fn known(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The last part.
     #[must_use]
     pub fn base_name(&self) -> &str {
         self.as_str().rsplit('/').next().unwrap_or_default()
-    }
-
-    /// This path below `directory`.
-    #[must_use]
-    pub fn below(&self, directory: &Self) -> Self {
-        Self(alloc::format!("{directory}/{self}"))
     }
 }
 

@@ -1,0 +1,270 @@
+//! `agent.toml`: who this host is, which repository it follows, and where things are.
+//!
+//! Two stages: the document as written ([`document`]), and [`Settings`], in which every default is filled in, every path
+//! is absolute and every value has been checked.
+#![expect(clippy::disallowed_methods, reason = "settings are read here, once")]
+
+pub mod document;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use falconer_manifests::finding::{Findings, Malformed};
+use falconer_manifests::lockfile::toml_finding;
+use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
+use falconer_manifests::plan::DriftMode;
+use falconer_manifests::remedy::Remedy;
+use secrecy::SecretString;
+
+use document::{Credentials as WrittenCredentials, Document};
+
+/// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
+
+/// The settings of an agent.
+#[derive(Debug)]
+pub struct Settings {
+    /// The host's name in the fleet.
+    pub host: HostName,
+    /// The directory of agent.toml, which relative paths are relative to.
+    pub base: PathBuf,
+    /// The desired-state repository.
+    pub repository: Repository,
+    /// The state directory.
+    pub state: AbsolutePath,
+    /// The host's Falco.
+    pub falco: Falco,
+    /// When passes run.
+    pub schedule: Schedule,
+    /// What is to become of drift.
+    pub drift: DriftMode,
+    /// What is special about single registries, by host and port.
+    pub registries: BTreeMap<String, Registry>,
+    /// Docker's file of registry logins.
+    pub docker_config: Option<PathBuf>,
+    /// Where the drift report is pushed.
+    pub report: Option<Remote>,
+    /// Top-level keys of Falco's configuration that the repository may set.
+    pub config_keys: Vec<String>,
+}
+
+/// A Git repository and how to get in.
+#[derive(Debug)]
+pub struct Remote {
+    /// Its URL or path, as written.
+    pub url: String,
+    /// How to get in.
+    pub credentials: Credentials,
+}
+
+/// The desired-state repository.
+#[derive(Debug)]
+pub struct Repository {
+    /// Where it is.
+    pub remote: Remote,
+    /// The branch to follow.
+    pub branch: BranchName,
+    /// The sub-directory that holds fleet.yaml.
+    pub path: Option<RelativePath>,
+    /// Whether a lockfile must be committed.
+    pub lock_required: bool,
+}
+
+/// How to get in somewhere. Secrets are read from files and never shown.
+#[derive(Debug, Default, Clone)]
+pub struct Credentials {
+    /// The user name for a password.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<SecretString>,
+    /// A bearer token.
+    pub token: Option<SecretString>,
+    /// The SSH key.
+    pub identity_file: Option<PathBuf>,
+    /// The SSH hosts that are known.
+    pub known_hosts_file: Option<PathBuf>,
+}
+
+/// The host's Falco.
+#[derive(Debug)]
+pub struct Falco {
+    /// falco.yaml.
+    pub config_file: AbsolutePath,
+    /// The program.
+    pub binary: PathBuf,
+    /// Its web server.
+    pub http: String,
+    /// How long Falco may take to take a generation up.
+    pub confirm_within: Duration,
+    /// How long Falco must stay well after that.
+    pub settle: Duration,
+}
+
+/// When passes run.
+#[derive(Debug)]
+pub struct Schedule {
+    /// The time between two passes.
+    pub every: Duration,
+    /// How long a resolution without a committed lockfile is good for.
+    pub resolve_every: Duration,
+}
+
+/// What is special about a registry.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// Whether it speaks HTTP without TLS.
+    pub plain_http: bool,
+    /// How to get in.
+    pub credentials: Credentials,
+    /// Hosts besides the registry's own that may be sent its credentials for a token.
+    pub token_realms: Vec<String>,
+}
+
+/// The settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file cannot be read.
+    #[error("the settings cannot be read")]
+    Read(#[source] std::io::Error),
+    /// agent.toml or policy.toml is not well-formed.
+    #[error("the settings are not well-formed\n{0}")]
+    Form(Findings),
+    /// A value does not have its form.
+    #[error("{key} in {file}: {malformed}")]
+    Value {
+        /// The file.
+        file: String,
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        malformed: Malformed,
+    },
+}
+
+impl SettingsError {
+    /// Who can end it.
+    #[must_use]
+    pub const fn remedy(&self) -> Remedy {
+        Remedy::Operator
+    }
+
+    /// The next act.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read(_) => format!(
+                "write it ({DEFAULT_PATH} unless --config or FALCONER_CONFIG says otherwise), or correct its permissions"
+            ),
+            Self::Form(_) => "correct the settings and run this again".to_string(),
+            Self::Value { malformed, .. } => malformed.hint.to_string(),
+        }
+    }
+}
+
+/// Reads and checks the settings at `path`, and policy.toml beside it where there is one.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn read(path: &Path) -> Result<Settings, SettingsError> {
+    let text = fs_err::read_to_string(path).map_err(SettingsError::Read)?;
+    let file = path.display().to_string();
+    let document = parse(&file, &text)?;
+    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = fs_err::canonicalize(base).map_err(SettingsError::Read)?;
+    let mut settings = check(&file, document, base)?;
+    let policy = settings.base.join("policy.toml");
+    if policy.exists() {
+        let text = fs_err::read_to_string(&policy).map_err(SettingsError::Read)?;
+        settings.config_keys = parse::<document::Policy>(&policy.display().to_string(), &text)?.config_keys;
+    }
+    Ok(settings)
+}
+
+/// The settings of `falconer lock` and `falconer artifact` where there is no agent.toml: all defaults.
+///
+/// # Errors
+/// [`SettingsError`] when the current directory cannot be found.
+pub fn without_file() -> Result<Settings, SettingsError> {
+    let base = std::env::current_dir().map_err(SettingsError::Read)?;
+    let document = parse("defaults", "host = \"localhost\"\n[repository]\nurl = \".\"\n")?;
+    check("defaults", document, base)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, SettingsError> {
+    let hint = "the keys are explained in docs/agent.toml.md";
+    toml::from_str(text).map_err(|error| SettingsError::Form(toml_finding(file, text, &error, hint)))
+}
+
+fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, SettingsError> {
+    let value = |key: &'static str| {
+        let file = file.to_string();
+        move |malformed| SettingsError::Value { file, key, malformed }
+    };
+    let absolute = |key: &'static str, path: &Path| {
+        let joined = base.join(path);
+        let normal: PathBuf = joined.components().collect();
+        AbsolutePath::parse(&normal.to_string_lossy()).map_err(value(key))
+    };
+    let host = document.host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let repository = document.repository;
+    let credentials = |written: WrittenCredentials| read_credentials(&base, written);
+    let mut registries = BTreeMap::new();
+    for (name, registry) in document.registries {
+        let credentials = credentials(registry.credentials)?;
+        let plain_http = registry.plain_http;
+        registries.insert(name, Registry { plain_http, credentials, token_realms: registry.token_realms });
+    }
+    Ok(Settings {
+        host: HostName::parse(&host).map_err(value("host"))?,
+        repository: Repository {
+            branch: BranchName::parse(&repository.branch).map_err(value("repository.branch"))?,
+            path: match repository.path.as_deref() {
+                None | Some("" | ".") => None,
+                Some(path) => Some(RelativePath::parse(path).map_err(value("repository.path"))?),
+            },
+            lock_required: repository.locked == document::Locked::Required,
+            remote: Remote { url: repository.url, credentials: credentials(repository.credentials)? },
+        },
+        state: absolute("paths.state", &document.paths.state)?,
+        falco: Falco {
+            config_file: absolute("falco.config_file", &document.falco.config_file)?,
+            binary: base.join(&document.falco.binary),
+            http: document.falco.http,
+            confirm_within: document.falco.confirm_within.0,
+            settle: document.falco.settle.0,
+        },
+        schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
+        drift: document.drift.mode,
+        registries,
+        docker_config: docker_config(),
+        report: match document.report {
+            Some(report) => Some(Remote { url: report.url, credentials: credentials(report.credentials)? }),
+            None => None,
+        },
+        config_keys: document::default_config_keys(),
+        base,
+    })
+}
+
+/// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, as Docker looks for it.
+fn docker_config() -> Option<PathBuf> {
+    let directory = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    directory.or_else(home).map(|directory| directory.join("config.json"))
+}
+
+fn read_credentials(base: &Path, written: WrittenCredentials) -> Result<Credentials, SettingsError> {
+    let secret = |file: Option<PathBuf>| -> Result<Option<SecretString>, SettingsError> {
+        let Some(file) = file else { return Ok(None) };
+        let text = fs_err::read_to_string(base.join(file)).map_err(SettingsError::Read)?;
+        Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']))))
+    };
+    Ok(Credentials {
+        username: written.username,
+        password: secret(written.password_file)?,
+        token: secret(written.token_file)?,
+        identity_file: written.identity_file.map(|file| base.join(file)),
+        known_hosts_file: written.known_hosts_file.map(|file| base.join(file)),
+    })
+}

@@ -1,0 +1,246 @@
+//! agent.toml and policy.toml as written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use falconer_manifests::plan::DriftMode;
+use serde::{Deserialize, Deserializer};
+
+/// agent.toml. Unknown keys are errors.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The host's name in the fleet; default: the machine's host name.
+    pub host: Option<String>,
+    /// Words by which the desired state can choose hosts.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The desired-state repository.
+    pub repository: Repository,
+    /// Where things are.
+    #[serde(default)]
+    pub paths: Paths,
+    /// The host's Falco.
+    #[serde(default)]
+    pub falco: Falco,
+    /// When passes run.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// What is to become of drift.
+    #[serde(default)]
+    pub drift: Drift,
+    /// What is special about single registries, by host and port.
+    #[serde(default)]
+    pub registries: BTreeMap<String, Registry>,
+    /// Where the drift report is pushed.
+    pub report: Option<Report>,
+}
+
+/// `[repository]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Its URL or path.
+    pub url: String,
+    /// The branch to follow.
+    #[serde(default = "main")]
+    pub branch: String,
+    /// The sub-directory that holds fleet.yaml.
+    pub path: Option<String>,
+    /// Whether a lockfile must be committed.
+    #[serde(default)]
+    pub locked: Locked,
+    /// How to get in.
+    #[serde(default)]
+    pub credentials: Credentials,
+}
+
+/// Whether hosts may resolve artifacts for themselves.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Locked {
+    /// They may where no lockfile is committed.
+    #[default]
+    Advisory,
+    /// They may not.
+    Required,
+}
+
+/// `[….credentials]`: how to get in somewhere, secrets by reference only.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// The user name for a password.
+    pub username: Option<String>,
+    /// The file that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// The file that holds a bearer token.
+    pub token_file: Option<PathBuf>,
+    /// The SSH key.
+    pub identity_file: Option<PathBuf>,
+    /// The SSH hosts that are known.
+    pub known_hosts_file: Option<PathBuf>,
+}
+
+/// `[paths]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// The state directory.
+    pub state: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { state: PathBuf::from("/var/lib/falconer") }
+    }
+}
+
+/// `[falco]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Falco {
+    /// falco.yaml.
+    pub config_file: PathBuf,
+    /// How Falco is pointed at what we place.
+    pub config: ConfigMode,
+    /// The program.
+    pub binary: PathBuf,
+    /// Its web server.
+    pub http: String,
+    /// How long Falco may take to take a generation up.
+    pub confirm_within: Period,
+    /// How long Falco must stay well after that.
+    pub settle: Period,
+}
+
+impl Default for Falco {
+    fn default() -> Self {
+        Self {
+            config_file: PathBuf::from("/etc/falco/falco.yaml"),
+            config: ConfigMode::Include,
+            binary: PathBuf::from("/usr/bin/falco"),
+            http: "http://127.0.0.1:8765".to_string(),
+            confirm_within: Period(Duration::from_secs(30)),
+            settle: Period(Duration::from_secs(2)),
+        }
+    }
+}
+
+/// How Falco is pointed at what we place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfigMode {
+    /// By an include that falco.yaml names once; Falco 0.38 and later.
+    Include,
+}
+
+/// `[schedule]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// The time between two passes.
+    pub every: Period,
+    /// How long a resolution without a committed lockfile is good for.
+    pub resolve_every: Period,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { every: Period(Duration::from_secs(300)), resolve_every: Period(Duration::from_secs(3600)) }
+    }
+}
+
+/// `[drift]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drift {
+    /// What is to become of it.
+    pub mode: DriftMode,
+}
+
+/// `[registries."host:port"]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Whether it speaks HTTP without TLS.
+    pub plain_http: bool,
+    /// Hosts besides the registry's own that may be sent its credentials for a token.
+    pub token_realms: Vec<String>,
+    /// How to get in.
+    #[serde(default)]
+    pub credentials: Credentials,
+}
+
+/// `[report]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The URL or path of the repository for reports.
+    pub url: String,
+    /// How to get in.
+    #[serde(default)]
+    pub credentials: Credentials,
+}
+
+/// policy.toml, beside agent.toml: what the repository may not widen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Top-level keys of Falco's configuration that the repository may set.
+    pub config_keys: Vec<String>,
+}
+
+/// A span of time, written like `5m`, `90s` or `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period(pub Duration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let period = humantime::parse_duration(&text).map_err(|error| {
+            serde::de::Error::custom(format!(
+                "`{text}` is not a span of time ({error}); write it like 5m, 90s or 1h 30m"
+            ))
+        })?;
+        Ok(Self(period))
+    }
+}
+
+fn main() -> String {
+    "main".to_string()
+}
+
+/// The keys that change what Falco says and how loudly, and none that makes it run a program, write a file, load a
+/// library or talk to another host.
+#[must_use]
+pub fn default_config_keys() -> Vec<String> {
+    let keys = [
+        "priority",
+        "rules",
+        "rule_matching",
+        "metrics",
+        "webserver",
+        "json_output",
+        "json_include_output_property",
+        "json_include_message_property",
+        "json_include_output_fields_property",
+        "json_include_tags_property",
+        "time_format_iso_8601",
+        "buffered_outputs",
+        "log_level",
+        "log_stderr",
+        "log_syslog",
+        "libs_logger",
+        "stdout_output",
+        "syslog_output",
+        "outputs_queue",
+        "append_output",
+        "static_fields",
+        "syscall_event_drops",
+        "syscall_event_timeouts",
+        "falco_libs",
+    ];
+    keys.into_iter().map(str::to_string).collect()
+}

@@ -1,0 +1,206 @@
+//! Drift: differences that the host caused, not the repository.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::composition::INCLUDE;
+use crate::digest::Digest;
+use crate::generation::{FILE_MODE, GenerationNumber, MANIFEST, Record};
+use crate::name::RelativePath;
+use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Pointer};
+
+/// One difference that the host caused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// Of which kind.
+    pub kind: DriftKind,
+    /// Where: an absolute path on the host.
+    pub path: String,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub observed: String,
+}
+
+/// The kinds of drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftKind {
+    /// A file has other bytes.
+    Modified,
+    /// A file is not there.
+    Missing,
+    /// Something is there that nobody declared.
+    Extra,
+    /// A file has other permissions.
+    Mode,
+    /// Something else is in place of a file, e.g. a link or a directory.
+    Replaced,
+    /// falco.yaml no longer includes us.
+    Config,
+    /// On disk, but not in the running Falco.
+    NotLoaded,
+}
+
+impl DriftKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Modified => "modified",
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Mode => "mode",
+            Self::Replaced => "replaced",
+            Self::Config => "config",
+            Self::NotLoaded => "not-loaded",
+        }
+    }
+}
+
+/// All drift of the host, sorted. Nothing is drift where nothing was ever placed.
+#[must_use]
+pub fn drift(observed: &Observed) -> Vec<Drift> {
+    let mut drift = pointer_drift(observed);
+    if let Some((number, generation)) = observed.live() {
+        drift.extend(generation_drift(observed, number, generation));
+    }
+    if observed.ledger.good.is_some() {
+        if let Some(Inclusion::Not(how)) = &observed.falco.inclusion {
+            drift.push(Drift {
+                kind: DriftKind::Config,
+                path: observed.falco.config_file.clone(),
+                expected: format!("config_files ends with {}/current/{INCLUDE}", observed.state),
+                observed: how.clone(),
+            });
+        }
+    }
+    if drift.is_empty() && observed.ledger.good == observed.live().map(|(number, _)| number) {
+        drift = not_loaded(observed);
+    }
+    drift.sort();
+    drift
+}
+
+/// Whether nothing in the generation's directory differs from its record.
+#[must_use]
+pub fn is_intact(observed: &Observed, number: GenerationNumber) -> bool {
+    observed.generations.get(&number).is_some_and(|generation| {
+        generation.record.is_some()
+            && generation.entries.is_some()
+            && generation_drift(observed, number, generation).is_empty()
+    })
+}
+
+fn pointer_drift(observed: &Observed) -> Vec<Drift> {
+    let Some(good) = observed.ledger.good else { return Vec::new() };
+    let expected = || observed.ledger.trial.unwrap_or(good).directory().to_string();
+    let (kind, seen) = match &observed.current {
+        Pointer::Missing => (DriftKind::Missing, "nothing".to_string()),
+        Pointer::Foreign(what) => (DriftKind::Replaced, what.clone()),
+        Pointer::Generation(number) if *number == good || Some(*number) == observed.ledger.trial => {
+            return match observed.generations.contains_key(number) {
+                true => Vec::new(),
+                false => alloc::vec![Drift {
+                    kind: DriftKind::Missing,
+                    path: format!("{}/{}", observed.state, number.directory()),
+                    expected: "a generation".to_string(),
+                    observed: "nothing".to_string(),
+                }],
+            };
+        }
+        Pointer::Generation(number) => (DriftKind::Modified, number.directory().to_string()),
+    };
+    alloc::vec![Drift { kind, path: format!("{}/current", observed.state), expected: expected(), observed: seen }]
+}
+
+fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &ObservedGeneration) -> Vec<Drift> {
+    let path = |path: &str| format!("{}/{}/{path}", observed.state, number.directory());
+    let Some(entries) = &generation.entries else { return Vec::new() };
+    let Some(record) = &generation.record else {
+        let remembered = observed.ledger.record_digest(number);
+        let expected = remembered.map_or_else(|| "a record that the ledger knows".to_string(), ToString::to_string);
+        let entry = entries.iter().find(|(path, _)| path.as_str() == MANIFEST).map(|(_, entry)| entry);
+        let (kind, seen) = match entry {
+            None => (DriftKind::Missing, "nothing".to_string()),
+            Some(entry) => (DriftKind::Modified, describe(entry)),
+        };
+        return alloc::vec![Drift { kind, path: path(MANIFEST), expected, observed: seen }];
+    };
+    let mut drift = Vec::new();
+    let expected = expected_files(record, observed.ledger.record_digest(number));
+    let found: BTreeMap<_, _> = entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
+    for (file, digest) in &expected {
+        let mut push = |kind, expected: String, seen: String| {
+            drift.push(Drift { kind, path: path(file), expected, observed: seen });
+        };
+        match found.get(file) {
+            None => push(DriftKind::Missing, digest.to_string(), "nothing".to_string()),
+            Some(Entry::File { sha256, mode, .. }) => {
+                if sha256.as_ref() != Some(*digest) {
+                    let seen = sha256.as_ref().map_or_else(|| "cannot be read".to_string(), ToString::to_string);
+                    push(DriftKind::Modified, digest.to_string(), seen);
+                }
+                if *mode != FILE_MODE {
+                    push(DriftKind::Mode, format!("{FILE_MODE:04o}"), format!("{mode:04o}"));
+                }
+            }
+            Some(other) => push(DriftKind::Replaced, digest.to_string(), describe(other)),
+        }
+    }
+    let is_parent = |directory: &RelativePath| {
+        expected.keys().any(|file| file.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')))
+    };
+    for (file, entry) in entries {
+        let declared = expected.contains_key(file.as_str()) || (*entry == Entry::Directory && is_parent(file));
+        if !declared {
+            drift.push(Drift {
+                kind: DriftKind::Extra,
+                path: path(file.as_str()),
+                expected: "nothing".to_string(),
+                observed: describe(entry),
+            });
+        }
+    }
+    drift
+}
+
+/// The recorded files and the record itself, whose digest the ledger remembers.
+fn expected_files<'a>(record: &'a Record, manifest: Option<&'a Digest>) -> BTreeMap<&'a str, &'a Digest> {
+    let files = record.files.iter().map(|file| (file.path.as_str(), &file.sha256));
+    files.chain(manifest.map(|digest| (MANIFEST, digest))).collect()
+}
+
+fn not_loaded(observed: &Observed) -> Vec<Drift> {
+    let (Some(record), Some(loaded)) = (observed.live_record(), &observed.falco.loaded) else { return Vec::new() };
+    let root = format!("{}/{}", observed.state, record.generation.directory());
+    let mut drift = Vec::new();
+    for placed in record.composition.placed() {
+        let base = placed.path.base_name();
+        let seen = loaded.rules_files.get(base);
+        if seen.is_none_or(|digests| !digests.contains(&placed.sha256)) {
+            let seen = seen.map(|digests| digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+            drift.push(Drift {
+                kind: DriftKind::NotLoaded,
+                path: format!("{root}/{}", placed.path),
+                expected: placed.sha256.to_string(),
+                observed: seen.unwrap_or_else(|| "not loaded by Falco".to_string()),
+            });
+        }
+    }
+    drift
+}
+
+fn describe(entry: &Entry) -> String {
+    match entry {
+        Entry::File { sha256: Some(sha256), .. } => sha256.to_string(),
+        Entry::File { sha256: None, size, .. } => format!("a file of {size} bytes that cannot be read"),
+        Entry::Directory => "a directory".to_string(),
+        Entry::Other(what) => what.clone(),
+    }
+}

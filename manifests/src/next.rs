@@ -1,0 +1,142 @@
+//! What follows from how a pass ended: the new ledger, the host's condition and what comes next.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde::Serialize;
+
+use crate::composition::Composition;
+use crate::drift::{Drift, DriftKind};
+use crate::ledger::{Deaf, HELD_AT_MOST, Held, Ledger};
+use crate::outcome::{Condition, Evidence, Outcome};
+use crate::plan::{Plan, Target};
+use crate::remedy::Remedy;
+
+/// The ledger after `outcome`, where the pass wanted `wanted` for the reason `target`, with this version of Falco.
+#[must_use]
+pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option<&str>, outcome: &Outcome) -> Ledger {
+    let mut ledger = ledger.clone();
+    match outcome {
+        Outcome::Unchanged if target == Target::Desired => ledger.applied = Some(wanted.revision.clone()),
+        Outcome::Unchanged => {}
+        Outcome::Confirmed { generation, evidence, validation } => {
+            ledger.applied = Some(wanted.revision.clone());
+            ledger.good = Some(*generation);
+            ledger.trial = None;
+            ledger.evidence = *evidence;
+            ledger.validation = validation.unwrap_or(ledger.validation);
+            ledger.deaf = None;
+            let content = wanted.content_digest();
+            ledger.held.retain(|held| held.content != content);
+        }
+        Outcome::Refused { generation, reason } => {
+            ledger.highest = ledger.highest.max(*generation);
+            hold(&mut ledger, wanted, falco, reason, false);
+        }
+        Outcome::NotConfirmed { generation, reason, falco: process } => {
+            if ledger.good == Some(*generation) {
+                ledger.trial = None;
+                ledger.evidence = Evidence::None;
+                let deaf = |falco: &crate::observed::RunningFalco| Deaf {
+                    generation: *generation,
+                    pid: falco.pid,
+                    started: falco.started,
+                };
+                ledger.deaf = process.as_ref().map(deaf);
+            } else {
+                hold(&mut ledger, wanted, falco, reason, true);
+            }
+        }
+    }
+    ledger
+}
+
+fn hold(ledger: &mut Ledger, wanted: &Composition, falco: Option<&str>, reason: &str, rolled_back: bool) {
+    let content = wanted.content_digest();
+    ledger.held.retain(|held| held.content != content);
+    ledger.held.push(Held {
+        revision: wanted.revision.clone(),
+        content,
+        falco: falco.map(ToString::to_string),
+        reason: reason.to_string(),
+        rolled_back,
+    });
+    if ledger.held.len() > HELD_AT_MOST {
+        ledger.held.remove(0);
+    }
+}
+
+/// How the host is, why, and what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// How the host is.
+    pub condition: Condition,
+    /// Why, in a sentence; empty when the host is in sync.
+    pub reason: String,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// Who acts: `agent` when the next pass does, else the remedy.
+    pub who: String,
+    /// The next act.
+    pub hint: String,
+}
+
+/// The verdict on a pass that came to its end. `held` is what keeps the desired state from being tried; `drift` is what
+/// is left of it.
+#[must_use]
+pub fn verdict(plan: &Plan, outcome: &Outcome, held: Option<&Held>, drift: &[Drift]) -> Verdict {
+    let author = |condition, reason| Verdict {
+        condition,
+        reason,
+        next: step(Remedy::Author.as_str(), "commit a change of the desired state; this one is not tried again"),
+    };
+    match (outcome, held) {
+        (Outcome::Refused { generation, reason }, _) => author(
+            Condition::Failed,
+            format!("generation {generation} of revision {} was refused: {reason}", plan.revision.short()),
+        ),
+        (Outcome::NotConfirmed { generation, reason, .. }, _) => Verdict {
+            condition: Condition::Failed,
+            reason: format!("generation {generation} is not confirmed: {reason}"),
+            next: step(Remedy::Operator.as_str(), "look at Falco's own log; what is on disk is complete"),
+        },
+        (_, Some(held)) if held.rolled_back => author(Condition::RolledBack, held.sentence()),
+        (_, Some(held)) => author(Condition::Failed, held.sentence()),
+        (Outcome::Unchanged | Outcome::Confirmed { .. }, None) => drift_verdict(drift),
+    }
+}
+
+/// The verdict where nothing but drift can be wrong.
+#[must_use]
+pub fn drift_verdict(drift: &[Drift]) -> Verdict {
+    let Some(first) = drift.first() else {
+        return Verdict {
+            condition: Condition::InSync,
+            reason: String::new(),
+            next: step("agent", "looks again at the next pass"),
+        };
+    };
+    let more = match drift.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    let hint = match first.kind {
+        DriftKind::Config => "run `falconer adopt`",
+        DriftKind::NotLoaded => "look at Falco's own log, then restart Falco",
+        _ => "set `mode = \"heal\"` under `[drift]` in agent.toml, or put it right by hand",
+    };
+    Verdict {
+        condition: Condition::Drifted,
+        reason: format!("{} is {}{more}", first.path, first.kind.as_str()),
+        next: step(Remedy::Operator.as_str(), hint),
+    }
+}
+
+fn step(who: &str, hint: &str) -> Next {
+    Next { who: who.to_string(), hint: hint.to_string() }
+}

@@ -1,0 +1,297 @@
+//! The plan: every change, and the steps that carry them out. Who carries them out decides nothing.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::composition::{Composition, INCLUDE, Origin};
+use crate::diff::{Change, ChangeKind, diff};
+use crate::digest::Digest;
+use crate::drift::{Drift, DriftKind, drift, is_intact};
+use crate::generation::{Draft, DraftError, GenerationNumber, Record};
+use crate::name::{ArtifactName, RelativePath};
+use crate::observed::{Inclusion, Observed};
+use crate::reference::Source;
+use crate::revision::Revision;
+
+/// How many generations stay on disk, the live and the good one among them.
+pub const KEEP_GENERATIONS: usize = 3;
+
+/// What is to become of drift.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// It is put right.
+    #[default]
+    Heal,
+    /// It is only reported.
+    Report,
+}
+
+/// All changes and the steps that carry them out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The revision that asks for it.
+    pub revision: Revision,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// The drift that was found.
+    pub drift: Vec<Drift>,
+    /// What to do, in this order.
+    pub steps: Vec<Step>,
+}
+
+/// One step. A step needs nothing but itself and what the steps before it left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "step")]
+pub enum Step {
+    /// Bring an archive into the store.
+    Fetch(Fetch),
+    /// Put a file of the repository into the store.
+    Copy(Copy),
+    /// Write the generation, durably, where nobody sees it yet.
+    Stage(Draft),
+    /// Have Falco check it in a dry run.
+    Validate {
+        /// The generation.
+        generation: GenerationNumber,
+    },
+    /// Note the intent durably, then make the generation live.
+    Activate {
+        /// The generation.
+        generation: GenerationNumber,
+        /// The digest of its record.
+        record: Digest,
+    },
+    /// Send Falco one SIGHUP.
+    Reload {
+        /// The process id.
+        pid: u32,
+        /// When the process started, in clock ticks since boot.
+        started: u64,
+    },
+    /// Find out whether Falco has loaded the generation.
+    Confirm(Confirm),
+    /// Remove what nothing needs any more.
+    Prune {
+        /// Generations.
+        generations: Vec<GenerationNumber>,
+        /// Blobs.
+        blobs: Vec<Digest>,
+    },
+}
+
+/// An archive to bring into the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fetch {
+    /// The artifact that it belongs to.
+    pub artifact: ArtifactName,
+    /// Where it lives.
+    pub source: Source,
+    /// Its digest.
+    pub layer: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A file of the repository to put into the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Copy {
+    /// The revision that holds it.
+    pub revision: Revision,
+    /// Its path as the desired state names it.
+    pub path: RelativePath,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What Falco must have loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Confirm {
+    /// The generation.
+    pub generation: GenerationNumber,
+    /// The digests of the rules files by base name.
+    pub rules_files: BTreeMap<String, Digest>,
+    /// The digest of the include.
+    pub include: Digest,
+}
+
+/// Why a composition is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The desired state asks for it.
+    Desired,
+    /// It is the last good one, and the desired state cannot be had.
+    LastGood,
+}
+
+/// Plans the way from `observed` to `wanted`.
+///
+/// # Errors
+/// [`DraftError`] when a record cannot be written as text.
+pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: DriftMode) -> Result<Plan, DraftError> {
+    let drift = drift(observed);
+    let live = observed.live_record();
+    let changes = diff(live.map(|record| &record.composition), wanted);
+    let on_disk = |drift: &&Drift| !matches!(drift.kind, DriftKind::Config | DriftKind::NotLoaded);
+    let damage: Vec<_> = drift.iter().filter(on_disk).cloned().collect();
+    let intended = live.is_some_and(|record| !record.composition.loads_same_as(wanted));
+    let rebuild =
+        intended || observed.ledger.good.is_none() && live.is_none() || mode == DriftMode::Heal && !damage.is_empty();
+    let mut plan = Plan { revision: wanted.revision.clone(), changes: Vec::new(), drift, steps: Vec::new() };
+    if rebuild {
+        plan.changes = rebuild_changes(changes, &damage, target, live.is_some());
+        plan.steps = rebuild_steps(wanted, damage, observed)?;
+    } else if let Some(record) = live {
+        if observed.ledger.trial == Some(record.generation) || observed.ledger.good.is_none() {
+            plan.steps = take_up(record, observed, !is_loaded(record, observed));
+        } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
+            plan.changes = plan.drift.iter().map(reload_change).collect();
+            plan.steps = take_up(record, observed, true);
+        }
+    }
+    Ok(plan)
+}
+
+fn rebuild_changes(changes: Vec<Change>, damage: &[Drift], target: Target, comparable: bool) -> Vec<Change> {
+    // Without a record to compare with everything would look added; what happened is the damage.
+    let mut all = if comparable { changes } else { Vec::new() };
+    if target == Target::LastGood {
+        for change in &mut all {
+            change.kind = ChangeKind::Restore;
+        }
+    }
+    all.extend(damage.iter().map(|drift| Change {
+        kind: ChangeKind::Heal,
+        name: drift.path.clone(),
+        because: format!("{} on this host", drift.kind.as_str()),
+    }));
+    all
+}
+
+fn rebuild_steps(wanted: &Composition, damage: Vec<Drift>, observed: &Observed) -> Result<Vec<Step>, DraftError> {
+    let mut steps = Vec::new();
+    let reusable = observed.generations.iter().rev().find_map(|(number, generation)| {
+        let record = generation.record.as_ref()?;
+        let digest = observed.ledger.record_digest(*number)?;
+        let same = record.composition.loads_same_as(wanted) && is_intact(observed, *number);
+        same.then(|| (record.clone(), digest.clone()))
+    });
+    let (record, digest) = match reusable {
+        Some(recorded) => recorded,
+        None => {
+            let newest = observed.generations.keys().next_back().copied().unwrap_or_default();
+            let number = GenerationNumber(newest.max(observed.ledger.highest).0 + 1);
+            let draft = Draft::new(number, wanted, damage, &observed.state)?;
+            let recorded = (draft.record.clone(), draft.digest());
+            steps.extend(missing_bytes(wanted, observed));
+            steps.push(Step::Stage(draft));
+            recorded
+        }
+    };
+    if observed.ledger.good != Some(record.generation) {
+        steps.push(Step::Validate { generation: record.generation });
+    }
+    steps.push(Step::Activate { generation: record.generation, record: digest });
+    steps.extend(take_up(&record, observed, true));
+    steps.extend(prune(&record, observed));
+    Ok(steps)
+}
+
+/// The steps after which Falco has the generation, or we know that it has not.
+fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let included = observed.falco.inclusion == Some(Inclusion::Included);
+    if let (true, true, Some(falco)) = (reload, included, &observed.falco.running) {
+        steps.push(Step::Reload { pid: falco.pid, started: falco.started });
+    }
+    let placed = record.composition.placed();
+    let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE);
+    if let Some(include) = include {
+        steps.push(Step::Confirm(Confirm {
+            generation: record.generation,
+            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
+            include: include.sha256.clone(),
+        }));
+    }
+    steps
+}
+
+fn is_loaded(record: &Record, observed: &Observed) -> bool {
+    observed.falco.loaded.as_ref().is_some_and(|loaded| {
+        record.composition.placed().all(|placed| {
+            loaded.rules_files.get(placed.path.base_name()).is_some_and(|digests| digests.contains(&placed.sha256))
+        })
+    })
+}
+
+/// One reload for one cause: a process that did not take the generation up is not asked again.
+fn may_reload(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
+    let falco = observed.falco.running.as_ref();
+    drift.iter().any(|drift| drift.kind == DriftKind::NotLoaded)
+        && falco.is_some_and(|falco| !observed.ledger.is_deaf(record.generation, falco))
+}
+
+fn reload_change(drift: &Drift) -> Change {
+    Change { kind: ChangeKind::Reload, name: drift.path.clone(), because: "Falco has not loaded it".to_string() }
+}
+
+/// The steps that bring what the store lacks.
+fn missing_bytes(wanted: &Composition, observed: &Observed) -> Vec<Step> {
+    let mut fetches = BTreeSet::new();
+    let mut copies = BTreeSet::new();
+    for placed in wanted.placed() {
+        match &placed.origin {
+            Origin::Artifact { name, layer, .. } if !observed.blobs.contains(layer) => {
+                let artifact = wanted.lockfile.artifact(name);
+                let content = artifact.and_then(|artifact| Some((artifact, artifact.contents.first()?)));
+                fetches.extend(content.map(|(artifact, content)| Fetch {
+                    artifact: name.clone(),
+                    source: artifact.source.clone(),
+                    layer: layer.clone(),
+                    size: content.layer_size,
+                }));
+            }
+            Origin::Repository { path } if !observed.blobs.contains(&placed.sha256) => {
+                copies.insert(Copy {
+                    revision: wanted.revision.clone(),
+                    path: path.clone(),
+                    sha256: placed.sha256.clone(),
+                    size: placed.size,
+                });
+            }
+            _ => {}
+        }
+    }
+    fetches.into_iter().map(Step::Fetch).chain(copies.into_iter().map(Step::Copy)).collect()
+}
+
+fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
+    let mut keep: BTreeSet<_> = [Some(newest.generation), observed.ledger.good].into_iter().flatten().collect();
+    keep.extend(observed.live().map(|(number, _)| number));
+    // A generation without a record was refused or damaged; it is of no use to go back to.
+    let useful = observed.generations.iter().rev().filter(|(_, generation)| generation.record.is_some());
+    for (number, _) in useful {
+        if keep.len() < KEEP_GENERATIONS {
+            keep.insert(*number);
+        }
+    }
+    let generations: Vec<_> = observed.generations.keys().filter(|number| !keep.contains(number)).copied().collect();
+    let kept = observed.generations.iter().filter(|(number, _)| keep.contains(number));
+    let records = kept.filter_map(|(_, generation)| generation.record.as_ref()).chain([newest]);
+    let needed: BTreeSet<_> = records.flat_map(|record| record.composition.placed().map(blob)).collect();
+    let blobs: Vec<_> = observed.blobs.iter().filter(|blob| !needed.contains(blob)).cloned().collect();
+    (!generations.is_empty() || !blobs.is_empty()).then_some(Step::Prune { generations, blobs })
+}
+
+fn blob(placed: &crate::composition::PlacedFile) -> &Digest {
+    match &placed.origin {
+        Origin::Artifact { layer, .. } => layer,
+        Origin::Repository { .. } => &placed.sha256,
+    }
+}

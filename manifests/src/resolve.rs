@@ -1,0 +1,176 @@
+//! From what is asked for to what exactly that is: a lockfile.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use semver::Version;
+
+use crate::catalog::{At, Catalog, Lookup, ManifestAnswer};
+use crate::finding::{Finding, Findings};
+use crate::fleet::{self, ArtifactRequest, DesiredState, VersionRequest};
+use crate::lockfile::{LockedArtifact, LockedContent, LockedIndex, Lockfile};
+use crate::reference::{Reference, Source, Tag};
+
+/// What [`resolve`] can say with the answers that it has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolution {
+    /// All is known.
+    Locked(Lockfile),
+    /// These questions are open; add their answers to the catalog and resolve again.
+    Unknown(Vec<Lookup>),
+}
+
+/// Pins every artifact of `desired`. Asks nobody: what `catalog` does not say yet comes back as [`Resolution::Unknown`].
+///
+/// # Errors
+/// One finding for every artifact that cannot be what the desired state asks for, at its place in the desired state.
+pub fn resolve(desired: &DesiredState, catalog: &Catalog) -> Result<Resolution, Findings> {
+    let mut open = BTreeSet::new();
+    let mut findings = Vec::new();
+    let mut artifacts = Vec::new();
+    for request in &desired.artifacts {
+        match resolve_one(desired, request, catalog) {
+            Ok(artifact) => artifacts.push(artifact),
+            Err(Pending::Lookups(lookups)) => open.extend(lookups),
+            Err(Pending::Impossible(finding)) => findings.push(finding),
+        }
+    }
+    let open = Findings::none_or(findings, open)?;
+    if !open.is_empty() {
+        return Ok(Resolution::Unknown(open.into_iter().collect()));
+    }
+    let asked = desired.artifacts.iter().any(|request| request.source.is_none());
+    let indexes = desired.indexes.iter().filter(|_| asked).filter_map(|index| {
+        let answer = catalog.indexes.get(&index.url)?;
+        Some(LockedIndex { name: index.name.clone(), url: index.url.clone(), digest: answer.digest.clone() })
+    });
+    Ok(Resolution::Locked(Lockfile::new(fleet::inputs_digest(desired), indexes.collect(), artifacts)))
+}
+
+/// Why an artifact is not pinned yet.
+enum Pending {
+    Lookups(Vec<Lookup>),
+    Impossible(Finding),
+}
+
+impl Pending {
+    fn lookup(lookup: Lookup) -> Self {
+        Self::Lookups(alloc::vec![lookup])
+    }
+
+    fn impossible(request: &ArtifactRequest, message: String, hint: String) -> Self {
+        Self::Impossible(Finding { location: request.at.clone(), message, hint })
+    }
+}
+
+fn resolve_one(
+    desired: &DesiredState,
+    request: &ArtifactRequest,
+    catalog: &Catalog,
+) -> Result<LockedArtifact, Pending> {
+    let source = match &request.source {
+        Some(source) => source.clone(),
+        None => source_by_name(desired, request, catalog)?,
+    };
+    let (tag, at) = match &request.version {
+        VersionRequest::Tag(tag) => (Some(tag.clone()), At::Tag(tag.clone())),
+        VersionRequest::Digest(digest) => (None, At::Digest(digest.clone())),
+        VersionRequest::Requirement { .. } => {
+            let tag = newest_tag(&source, request, catalog)?;
+            (Some(tag.clone()), At::Tag(tag))
+        }
+    };
+    let published = match catalog.manifests.get(&(source.clone(), at.clone())) {
+        None => return Err(Pending::lookup(Lookup::Manifest { source, at })),
+        Some(ManifestAnswer::Artifact(published)) => published,
+        Some(ManifestAnswer::Missing) => {
+            let message = format!("{source} has no `{}`", request.version);
+            let hint = format!(
+                "ask for a version that is published there, or publish this one with `falconer artifact push {source}:… FILE`"
+            );
+            return Err(Pending::impossible(request, message, hint));
+        }
+        Some(ManifestAnswer::Unsupported { what }) => {
+            let message = format!("{source}{at} is {what}");
+            let hint = "name an artifact of type rulesfile".to_string();
+            return Err(Pending::impossible(request, message, hint));
+        }
+    };
+    let Some(content) = catalog.contents.get(&published.manifest) else {
+        return Err(Pending::lookup(Lookup::Content { source, published: published.clone() }));
+    };
+    Ok(LockedArtifact {
+        name: request.name.clone(),
+        kind: published.kind,
+        source,
+        requested: request.version.to_string(),
+        tag,
+        version: content.config.version.clone(),
+        digest: published.manifest.clone(),
+        requirements: content.config.requirements.clone(),
+        dependencies: content.config.dependencies.clone(),
+        contents: alloc::vec![LockedContent {
+            platform: None,
+            manifest: published.manifest.clone(),
+            layer: published.layer.digest.clone(),
+            layer_size: published.layer.size,
+            files: content.files.clone(),
+        }],
+    })
+}
+
+/// Looks the name up in all indexes; a later index overrides an earlier one, as in falcoctl (`pkg/index/cache`).
+fn source_by_name(desired: &DesiredState, request: &ArtifactRequest, catalog: &Catalog) -> Result<Source, Pending> {
+    let open: Vec<_> = (desired.indexes.iter())
+        .filter(|index| !catalog.indexes.contains_key(&index.url))
+        .map(|index| Lookup::Index { name: index.name.clone(), url: index.url.clone() })
+        .collect();
+    if !open.is_empty() {
+        return Err(Pending::Lookups(open));
+    }
+    let found = (desired.indexes.iter().rev())
+        .filter_map(|index| catalog.indexes.get(&index.url))
+        .find_map(|answer| answer.index.find(&request.name));
+    let Some(entry) = found else {
+        let names: Vec<_> = desired.indexes.iter().map(|index| index.name.as_str()).collect();
+        let message = match names.is_empty() {
+            true => format!("artifact `{}` has no `ref`, and there are no indexes to look it up in", request.name),
+            false => format!("artifact `{}` is in none of the indexes ({})", request.name, names.join(", ")),
+        };
+        let hint = "correct the name, or say where it is with `ref: host/repository`".to_string();
+        return Err(Pending::impossible(request, message, hint));
+    };
+    let text = format!("{}/{}", entry.registry, entry.repository);
+    match Reference::parse(&text) {
+        Ok(reference) => Ok(reference.source),
+        Err(malformed) => {
+            let message = format!("the index has no usable place for `{}`: {malformed}", request.name);
+            Err(Pending::impossible(request, message, "say where it is with `ref: host/repository`".to_string()))
+        }
+    }
+}
+
+/// The highest tag that meets the requirement; tags are read as leniently as falcoctl reads versions (`v1.0`, `1`), and
+/// of tags for the same version the longest, which is the most exact, wins.
+fn newest_tag(source: &Source, request: &ArtifactRequest, catalog: &Catalog) -> Result<Tag, Pending> {
+    let VersionRequest::Requirement { requirement, .. } = &request.version else {
+        return Err(Pending::impossible(request, "asks for no range".to_string(), String::new()));
+    };
+    let Some(tags) = catalog.tags.get(source) else {
+        return Err(Pending::lookup(Lookup::Tags { source: source.clone() }));
+    };
+    let exact = |tag: &Tag| {
+        let text = tag.as_str().strip_prefix('v').unwrap_or(tag.as_str());
+        Version::parse(text).ok().map(|version| (version, tag.as_str().len(), tag.clone()))
+    };
+    let newest = tags.iter().filter_map(exact).filter(|(version, ..)| requirement.matches(version)).max();
+    newest.map(|(.., tag)| tag).ok_or_else(|| {
+        let message = format!("no tag of {source} meets `{}`", request.version);
+        Pending::impossible(request, message, "ask for a version that is published there".to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests;

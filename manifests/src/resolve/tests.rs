@@ -1,0 +1,124 @@
+use alloc::collections::BTreeMap;
+
+use super::*;
+use crate::artifact::{ArtifactConfig, ArtifactType};
+use crate::catalog::{Blob, Content, IndexAnswer, Published};
+use crate::digest::Digest;
+use crate::index;
+use crate::lockfile::LockedFile;
+use crate::name::{ArtifactName, RelativePath};
+
+const FLEET: &str = "
+version: 1
+indexes: [{name: official, url: \"https://example.org/index.yaml\"}]
+artifacts:
+  falco-rules: \"5\"
+  custom-rules: {ref: localhost:5000/acme/custom, version: \"~1.4\"}
+rules_files: [{artifact: falco-rules}, {artifact: custom-rules}]
+";
+
+const INDEX: &str = "[{name: falco-rules, type: rulesfile, registry: localhost:5000, repository: rules/falco-rules}]";
+
+/// A world that answers every lookup, and counts them.
+struct World {
+    manifests: BTreeMap<(String, String), ManifestAnswer>,
+    asked: Vec<Lookup>,
+}
+
+impl World {
+    fn new(published: &[(&str, &str)]) -> Self {
+        let manifests = published.iter().map(|(source, tag)| {
+            let text = format!("{source}:{tag}");
+            let blob = |what: &str| Blob { digest: Digest::of(format!("{what} {text}").as_bytes()), size: 1 };
+            let answer = Published {
+                manifest: Digest::of(text.as_bytes()),
+                kind: ArtifactType::Rulesfile,
+                config: blob("config"),
+                layer: blob("layer"),
+            };
+            ((source.to_string(), tag.to_string()), ManifestAnswer::Artifact(answer))
+        });
+        Self { manifests: manifests.collect(), asked: Vec::new() }
+    }
+
+    fn answer(&mut self, lookup: Lookup, catalog: &mut Catalog) {
+        match lookup.clone() {
+            Lookup::Index { url, .. } => {
+                let index = index::parse("index.yaml", INDEX).unwrap();
+                catalog.indexes.insert(url, IndexAnswer { digest: Digest::of(INDEX.as_bytes()), index });
+            }
+            Lookup::Tags { source } => {
+                let all = self.manifests.keys().filter(|(place, _)| place == &source.to_string());
+                catalog.tags.insert(source, all.map(|(_, tag)| Tag::parse(tag).unwrap()).collect());
+            }
+            Lookup::Manifest { source, at } => {
+                let At::Tag(tag) = &at else { panic!("asked for a digest") };
+                let answer = self.manifests.get(&(source.to_string(), tag.to_string()));
+                let answer = answer.cloned().unwrap_or(ManifestAnswer::Missing);
+                catalog.manifests.insert((source, at), answer);
+            }
+            Lookup::Content { published, .. } => {
+                let config = ArtifactConfig { version: "1.4.2".into(), ..ArtifactConfig::default() };
+                let path = RelativePath::parse("rules.yaml").unwrap();
+                let files = alloc::vec![LockedFile { path, sha256: Digest::of(b"rules"), size: 5 }];
+                catalog.contents.insert(published.manifest, Content { config, files });
+            }
+        }
+        self.asked.push(lookup);
+    }
+
+    fn resolve(&mut self, fleet: &str) -> Result<Lockfile, Findings> {
+        let desired = fleet::parse("fleet.yaml", fleet).unwrap();
+        let mut catalog = Catalog::default();
+        loop {
+            match resolve(&desired, &catalog)? {
+                Resolution::Locked(lockfile) => return Ok(lockfile),
+                Resolution::Unknown(lookups) => {
+                    assert!(!lookups.is_empty());
+                    lookups.into_iter().for_each(|lookup| self.answer(lookup, &mut catalog));
+                }
+            }
+        }
+    }
+}
+
+fn world() -> World {
+    World::new(&[
+        ("localhost:5000/rules/falco-rules", "5"),
+        ("localhost:5000/acme/custom", "1.3.9"),
+        ("localhost:5000/acme/custom", "1.4.0"),
+        ("localhost:5000/acme/custom", "1.4.2"),
+        ("localhost:5000/acme/custom", "1.5.0"),
+        ("localhost:5000/acme/custom", "1.4.3-rc1"),
+        ("localhost:5000/acme/custom", "latest"),
+    ])
+}
+
+#[test]
+fn names_ranges_and_tags_are_pinned_and_nothing_is_asked_twice() {
+    let mut world = world();
+    let lockfile = world.resolve(FLEET).unwrap();
+    let custom = lockfile.artifact(&ArtifactName::parse("custom-rules").unwrap()).unwrap();
+    assert_eq!(custom.tag.as_ref().unwrap().as_str(), "1.4.2");
+    assert_eq!(custom.requested, "~1.4");
+    let falco = lockfile.artifact(&ArtifactName::parse("falco-rules").unwrap()).unwrap();
+    assert_eq!(falco.source.to_string(), "localhost:5000/rules/falco-rules");
+    assert_eq!(falco.digest, Digest::of(b"localhost:5000/rules/falco-rules:5"));
+    assert_eq!(lockfile.indexes.len(), 1);
+    let mut asked = world.asked.clone();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), world.asked.len());
+}
+
+#[test]
+fn what_cannot_be_is_said_at_its_place() {
+    let fleet = FLEET.replace("falco-rules: \"5\"", "falco-rules: \"9\"").replace("~1.4", "~7");
+    let findings = world().resolve(&fleet).unwrap_err();
+    let lines: Vec<_> =
+        findings.as_slice().iter().map(|finding| (finding.location.line, finding.message.clone())).collect();
+    assert_eq!(lines.len(), 1, "{findings}");
+    assert_eq!(lines[0].0, 6, "{findings}");
+    let findings = world().resolve(&FLEET.replace("falco-rules", "no-such-rules")).unwrap_err();
+    assert!(findings.to_string().contains("in none of the indexes (official)"), "{findings}");
+}
