@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use falconer_manifests::finding::{Findings, Malformed};
+use falconer_manifests::host_lock::Identity;
 use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
 use falconer_manifests::plan::DriftMode;
@@ -25,8 +26,8 @@ pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
 /// The settings of an agent.
 #[derive(Debug)]
 pub struct Settings {
-    /// The host's name in the fleet.
-    pub host: HostName,
+    /// Who this host is.
+    pub identity: Identity,
     /// The directory of agent.toml, which relative paths are relative to.
     pub base: PathBuf,
     /// The desired-state repository.
@@ -216,7 +217,7 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         registries.insert(name, Registry { plain_http, credentials, token_realms: registry.token_realms });
     }
     Ok(Settings {
-        host: HostName::parse(&host).map_err(value("host"))?,
+        identity: Identity { host: HostName::parse(&host).map_err(value("host"))?, labels: document.labels },
         repository: Repository {
             branch: BranchName::parse(&repository.branch).map_err(value("repository.branch"))?,
             path: match repository.path.as_deref() {

@@ -2,6 +2,7 @@
 //!
 //! TOML, sorted, without timestamps: the same host in the same state has the same report.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -55,6 +56,9 @@ pub struct HostLock {
     pub validation: Validation,
     /// The version of the host's Falco, or `absent`.
     pub falco: String,
+    /// Words that say what kind of host it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// The artifacts as they are on the host, sorted by name.
     #[serde(default, rename = "artifact", skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<HostArtifact>,
@@ -67,6 +71,15 @@ pub struct HostLock {
     /// Drift that the live generation was made to correct.
     #[serde(default, rename = "corrected", skip_serializing_if = "Vec::is_empty")]
     pub corrected: Vec<Drift>,
+}
+
+/// Who a report is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The host.
+    pub host: HostName,
+    /// Words that say what kind of host it is.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An artifact as it is on the host; the keys are those of `falconer.lock`.
@@ -114,7 +127,7 @@ impl HostLock {
     /// The report on `observed`, with the sequence number of the last report.
     #[must_use]
     pub fn new(
-        host: &HostName,
+        identity: &Identity,
         wanted: Option<&Revision>,
         observed: &Observed,
         drift: &[Drift],
@@ -142,7 +155,8 @@ impl HostLock {
         let locked = composition.map(|composition| composition.lockfile.artifacts.iter().map(artifact).collect());
         Self {
             version: VERSION,
-            host: host.clone(),
+            host: identity.host.clone(),
+            labels: identity.labels.clone(),
             sequence: observed.ledger.sequence,
             wanted: wanted.cloned(),
             applied: observed.ledger.applied.clone(),

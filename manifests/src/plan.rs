@@ -136,19 +136,19 @@ pub enum Target {
 /// [`DraftError`] when a record cannot be written as text.
 pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: DriftMode) -> Result<Plan, DraftError> {
     let drift = drift(observed);
-    let live = observed.live_record();
-    let changes = diff(live.map(|record| &record.composition), wanted);
+    let placed = observed.placed_record();
+    let changes = diff(placed.map(|record| &record.composition), wanted);
     let on_disk = |drift: &&Drift| !matches!(drift.kind, DriftKind::Config | DriftKind::NotLoaded);
     let damage: Vec<_> = drift.iter().filter(on_disk).cloned().collect();
-    let intended = live.is_some_and(|record| !record.composition.loads_same_as(wanted));
-    let rebuild =
-        intended || observed.ledger.good.is_none() && live.is_none() || mode == DriftMode::Heal && !damage.is_empty();
+    let first = observed.ledger.good.is_none() && (placed.is_none() || !damage.is_empty());
+    let intended = placed.is_some_and(|record| !record.composition.loads_same_as(wanted));
+    let rebuild = first || intended || mode == DriftMode::Heal && !damage.is_empty();
     let mut plan = Plan { revision: wanted.revision.clone(), changes: Vec::new(), drift, steps: Vec::new() };
     if rebuild {
-        plan.changes = rebuild_changes(changes, &damage, target, live.is_some());
+        plan.changes = rebuild_changes(changes, &damage, target, first || placed.is_some());
         plan.steps = rebuild_steps(wanted, damage, observed)?;
-    } else if let Some(record) = live {
-        if observed.ledger.trial == Some(record.generation) || observed.ledger.good.is_none() {
+    } else if let Some(record) = observed.live_record() {
+        if observed.ledger.trial == Some(record.generation) {
             plan.steps = take_up(record, observed, !is_loaded(record, observed));
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();
@@ -295,3 +295,8 @@ fn blob(placed: &crate::composition::PlacedFile) -> &Digest {
         Origin::Repository { .. } => &placed.sha256,
     }
 }
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

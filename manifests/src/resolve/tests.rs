@@ -48,7 +48,8 @@ impl World {
                 catalog.indexes.insert(url, IndexAnswer { digest: Digest::of(INDEX.as_bytes()), index });
             }
             Lookup::Tags { source } => {
-                let all = self.manifests.keys().filter(|(place, _)| place == &source.to_string());
+                let place = source.to_string();
+                let all = self.manifests.keys().filter(|(other, _)| *other == place);
                 catalog.tags.insert(source, all.map(|(_, tag)| Tag::parse(tag).unwrap()).collect());
             }
             Lookup::Manifest { source, at } => {

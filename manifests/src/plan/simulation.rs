@@ -1,0 +1,193 @@
+//! What a host would be after each step, for tests of the planner: a host that does what it is told.
+
+use super::*;
+use crate::artifact::ArtifactType;
+use crate::composition::{PlacedFile, RulesFile};
+use crate::generation::{FILE_MODE, MANIFEST, StagedFile};
+use crate::ledger::Ledger;
+use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
+use crate::name::AbsolutePath;
+use crate::next::next;
+use crate::observed::{Entry, Loaded, ObservedFalco, ObservedGeneration, Pointer, RunningFalco};
+use crate::outcome::{Evidence, Outcome, Validation};
+
+/// How the simulated Falco takes what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Temper {
+    Obeys,
+    Refuses,
+    NeverLoads,
+}
+
+/// A composition whose single artifact and repository file have this content.
+pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Composition {
+    let name = ArtifactName::parse("falco-rules").unwrap();
+    let entry = RelativePath::parse("falco_rules.yaml").unwrap();
+    let (sha256, layer) = (Digest::of(rules.as_bytes()), Digest::of(alloc::format!("layer {rules}").as_bytes()));
+    let size = rules.len() as u64;
+    let content = LockedContent {
+        platform: None,
+        manifest: Digest::of(alloc::format!("manifest {rules}").as_bytes()),
+        layer: layer.clone(),
+        layer_size: 100,
+        files: alloc::vec![LockedFile { path: entry.clone(), sha256: sha256.clone(), size }],
+    };
+    let artifact = LockedArtifact {
+        name: name.clone(),
+        kind: ArtifactType::Rulesfile,
+        source: Source::parse("localhost:5000/falco-rules").unwrap(),
+        requested: "1".into(),
+        tag: None,
+        version: rules.into(),
+        digest: content.manifest.clone(),
+        requirements: Vec::new(),
+        dependencies: Vec::new(),
+        contents: alloc::vec![content],
+    };
+    let placed = |path: &str, sha256: Digest, size: u64, origin: Origin| {
+        RulesFile::Placed(PlacedFile { path: RelativePath::parse(path).unwrap(), sha256, size, origin })
+    };
+    let mut rules_files =
+        alloc::vec![placed("rules/10-falco-rules.yaml", sha256, size, Origin::Artifact { name, entry, layer })];
+    rules_files.extend(own.map(|own| {
+        let path = RelativePath::parse("rules/own.yaml").unwrap();
+        placed("rules/20-own.yaml", Digest::of(own.as_bytes()), own.len() as u64, Origin::Repository { path })
+    }));
+    Composition {
+        revision: Revision::parse(&alloc::format!("{revision:02x}").repeat(20)).unwrap(),
+        lockfile: Lockfile::new(Digest::of(rules.as_bytes()), Vec::new(), alloc::vec![artifact]),
+        rules_files,
+        settings: BTreeMap::new(),
+    }
+}
+
+/// A host on which nothing was ever placed, with a Falco that runs and tells what it has loaded.
+pub(super) fn fresh_host() -> Observed {
+    Observed {
+        state: AbsolutePath::parse("/state").unwrap(),
+        current: Pointer::Missing,
+        generations: BTreeMap::new(),
+        blobs: BTreeSet::new(),
+        ledger: Ledger::default(),
+        falco: ObservedFalco {
+            version: Some("0.44.1".into()),
+            config_file: "/etc/falco/falco.yaml".into(),
+            inclusion: Some(Inclusion::Included),
+            running: Some(RunningFalco { pid: 7, started: 1 }),
+            loaded: Some(Loaded::default()),
+            missing_host_files: Vec::new(),
+        },
+    }
+}
+
+/// Carries the first `budget` steps out, as apply does; `None` is a crash before the outcome was written down.
+pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: usize) -> Option<Outcome> {
+    let mut validation = None;
+    let mut outcome = Outcome::Unchanged;
+    for (done, step) in plan.steps.iter().enumerate() {
+        if done >= budget {
+            return None;
+        }
+        match step {
+            Step::Fetch(fetch) => drop(host.blobs.insert(fetch.layer.clone())),
+            Step::Copy(copy) => drop(host.blobs.insert(copy.sha256.clone())),
+            Step::Stage(draft) => stage(host, draft),
+            Step::Validate { generation } if temper == Temper::Refuses => {
+                return Some(Outcome::Refused { generation: *generation, reason: "no".into() });
+            }
+            Step::Validate { .. } => validation = Some(Validation::DryRun),
+            Step::Activate { generation, record } => {
+                host.ledger = host.ledger.with_trial(*generation, record.clone());
+                recall(host);
+                host.current = Pointer::Generation(*generation);
+            }
+            Step::Reload { .. } if temper == Temper::Obeys => load(host),
+            Step::Reload { .. } => {}
+            Step::Confirm(confirm) => match is_loaded(host.live_record().unwrap(), host) {
+                true => {
+                    let generation = confirm.generation;
+                    outcome = Outcome::Confirmed { generation, evidence: Evidence::Sha256, validation };
+                }
+                false => {
+                    let falco = host.falco.running.clone();
+                    return Some(Outcome::NotConfirmed {
+                        generation: confirm.generation,
+                        reason: "deaf".into(),
+                        falco,
+                    });
+                }
+            },
+            Step::Prune { generations, blobs } => {
+                generations.iter().for_each(|number| drop(host.generations.remove(number)));
+                blobs.iter().for_each(|blob| drop(host.blobs.remove(blob)));
+                host.ledger = host.ledger.without_records(generations);
+            }
+        }
+    }
+    Some(outcome)
+}
+
+/// One pass as the agent runs it: plan, apply, remember. Gives the plan.
+pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
+    let version = host.falco.version.clone();
+    let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
+    let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.clone());
+    let (target, wanted) = match (held, good) {
+        (false, _) => (Target::Desired, wanted.clone()),
+        (true, Some(good)) => (Target::LastGood, good.composition),
+        (true, None) => {
+            return Plan {
+                revision: wanted.revision.clone(),
+                changes: Vec::new(),
+                drift: Vec::new(),
+                steps: Vec::new(),
+            };
+        }
+    };
+    let plan = plan(&wanted, target, host, DriftMode::Heal).unwrap();
+    if let Some(outcome) = apply(host, &plan, temper, budget) {
+        host.ledger = next(&host.ledger, &wanted, target, version.as_deref(), &outcome);
+    }
+    plan
+}
+
+fn stage(host: &mut Observed, draft: &Draft) {
+    for StagedFile { bytes, file } in &draft.files {
+        match bytes {
+            crate::generation::Bytes::Archive { layer, .. } => assert!(host.blobs.contains(layer)),
+            crate::generation::Bytes::Blob => assert!(host.blobs.contains(&file.sha256)),
+            crate::generation::Bytes::Text(text) => assert_eq!(Digest::of(text.as_bytes()), file.sha256),
+        }
+    }
+    let whole = |sha256: &Digest, size| Entry::File { sha256: Some(sha256.clone()), size, mode: FILE_MODE };
+    let mut entries: BTreeMap<_, _> = draft
+        .files
+        .iter()
+        .map(|staged| (staged.file.path.clone(), whole(&staged.file.sha256, staged.file.size)))
+        .collect();
+    entries.insert(RelativePath::parse(MANIFEST).unwrap(), whole(&draft.digest(), draft.manifest.len() as u64));
+    entries.insert(RelativePath::parse("rules").unwrap(), Entry::Directory);
+    let generation = ObservedGeneration { record: Some(draft.record.clone()), entries: Some(entries) };
+    host.generations.insert(draft.record.generation, generation);
+}
+
+/// A record is only believed when the ledger remembers its digest.
+pub(super) fn recall(host: &mut Observed) {
+    let ledger = host.ledger.clone();
+    for (number, generation) in &mut host.generations {
+        if ledger.record_digest(*number).is_none() {
+            generation.record = None;
+        }
+    }
+}
+
+fn load(host: &mut Observed) {
+    let Some((_, generation)) = host.live() else { return };
+    let mut rules_files: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
+    for (path, entry) in generation.entries.iter().flatten() {
+        if let (true, Entry::File { sha256: Some(sha256), .. }) = (path.as_str().starts_with("rules/"), entry) {
+            rules_files.entry(path.base_name().into()).or_default().insert(sha256.clone());
+        }
+    }
+    host.falco.loaded = Some(Loaded { rules_files, config_files: BTreeMap::new() });
+}

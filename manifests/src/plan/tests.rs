@@ -1,0 +1,245 @@
+use proptest::prelude::*;
+
+use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
+use super::*;
+use crate::generation::FILE_MODE;
+use crate::observed::{Entry, Pointer};
+
+const ALL: usize = usize::MAX;
+
+fn names(plan: &Plan) -> Vec<&'static str> {
+    let name = |step: &Step| match step {
+        Step::Fetch(_) => "fetch",
+        Step::Copy(_) => "copy",
+        Step::Stage(_) => "stage",
+        Step::Validate { .. } => "validate",
+        Step::Activate { .. } => "activate",
+        Step::Reload { .. } => "reload",
+        Step::Confirm(_) => "confirm",
+        Step::Prune { .. } => "prune",
+    };
+    plan.steps.iter().map(name).collect()
+}
+
+fn kinds(plan: &Plan) -> Vec<ChangeKind> {
+    plan.changes.iter().map(|change| change.kind).collect()
+}
+
+fn live_rules(host: &mut Observed, number: u64) -> &mut Entry {
+    let generation = host.generations.get_mut(&GenerationNumber(number)).unwrap();
+    generation.entries.as_mut().unwrap().get_mut(&RelativePath::parse("rules/10-falco-rules.yaml").unwrap()).unwrap()
+}
+
+fn tamper(host: &mut Observed, number: u64) {
+    *live_rules(host, number) = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, mode: FILE_MODE };
+}
+
+#[test]
+fn first_pass_places_everything_and_the_second_has_nothing_to_do() {
+    let (mut host, wanted) = (fresh_host(), composition(1, "a", Some("own")));
+    let first = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(names(&first), ["fetch", "copy", "stage", "validate", "activate", "reload", "confirm"]);
+    assert_eq!(kinds(&first), [ChangeKind::Add, ChangeKind::Add]);
+    assert_eq!(host.ledger.good, Some(GenerationNumber(1)));
+    let second = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert!(second.steps.is_empty() && second.changes.is_empty() && second.drift.is_empty(), "{second:?}");
+}
+
+#[test]
+fn a_commit_that_changes_nothing_loaded_is_no_change() {
+    let mut host = fresh_host();
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    let plan = pass(&mut host, &composition(2, "a", None), Temper::Obeys, ALL);
+    assert!(plan.steps.is_empty());
+    assert_eq!(host.ledger.applied.as_ref().unwrap().as_str(), "02".repeat(20));
+}
+
+#[test]
+fn an_update_is_a_new_generation_and_old_ones_are_pruned() {
+    let mut host = fresh_host();
+    for (revision, rules) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        pass(&mut host, &composition(revision as u8, rules, None), Temper::Obeys, ALL);
+    }
+    assert_eq!(host.current, Pointer::Generation(GenerationNumber(5)));
+    assert_eq!(host.generations.keys().map(|number| number.0).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(host.blobs.len(), KEEP_GENERATIONS);
+}
+
+#[test]
+fn tampering_is_healed_by_a_new_generation_that_says_so() {
+    let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    tamper(&mut host, 1);
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(kinds(&plan), [ChangeKind::Heal]);
+    assert_eq!(plan.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Modified]);
+    assert_eq!(names(&plan), ["stage", "validate", "activate", "reload", "confirm"]);
+    assert_eq!(host.live_record().unwrap().corrects, plan.drift);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).drift.is_empty());
+}
+
+#[test]
+fn in_report_mode_drift_is_said_and_left_and_commits_still_come() {
+    let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    tamper(&mut host, 1);
+    let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
+    assert!(report.steps.is_empty() && report.drift.len() == 1);
+    host.current = Pointer::Missing;
+    let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
+    assert!(report.steps.is_empty() && report.drift.len() == 1);
+    let update = plan(&composition(2, "b", None), Target::Desired, &host, DriftMode::Report).unwrap();
+    assert!(names(&update).contains(&"activate"));
+}
+
+#[test]
+fn a_pointer_that_was_moved_comes_back_to_the_same_generation() {
+    let mut host = fresh_host();
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    let wanted = composition(2, "b", None);
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    for pointer in [Pointer::Missing, Pointer::Foreign("a directory".into()), Pointer::Generation(GenerationNumber(1))]
+    {
+        host.current = pointer;
+        let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+        assert_eq!(kinds(&plan), [ChangeKind::Heal]);
+        assert_eq!(names(&plan), ["activate", "reload", "confirm"]);
+        assert_eq!(host.current, Pointer::Generation(GenerationNumber(2)));
+    }
+}
+
+#[test]
+fn a_refused_generation_never_becomes_live_and_is_not_tried_again() {
+    let (mut host, bad) = (fresh_host(), composition(2, "b", None));
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    let plan = pass(&mut host, &bad, Temper::Refuses, ALL);
+    assert!(names(&plan).contains(&"validate"));
+    assert_eq!(host.current, Pointer::Generation(GenerationNumber(1)));
+    assert!(pass(&mut host, &bad, Temper::Obeys, ALL).steps.is_empty(), "held until something changes");
+    host.falco.version = Some("0.45.0".into());
+    assert!(!pass(&mut host, &bad, Temper::Obeys, ALL).steps.is_empty(), "another Falco may take it");
+}
+
+#[test]
+fn what_falco_does_not_take_up_is_rolled_back_by_an_ordinary_plan() {
+    let (mut host, bad) = (fresh_host(), composition(2, "b", None));
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    pass(&mut host, &bad, Temper::NeverLoads, ALL);
+    assert_eq!(host.current, Pointer::Generation(GenerationNumber(2)), "it was live");
+    let plan = pass(&mut host, &bad, Temper::Obeys, ALL);
+    assert_eq!(kinds(&plan), [ChangeKind::Restore]);
+    assert_eq!(names(&plan).first(), Some(&"activate"), "{plan:?}");
+    assert_eq!(host.current, Pointer::Generation(GenerationNumber(1)));
+    let plan = pass(&mut host, &bad, Temper::Obeys, ALL);
+    assert!(plan.steps.is_empty(), "no flapping: {plan:?}");
+}
+
+#[test]
+fn a_falco_that_does_not_listen_is_asked_once() {
+    let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    host.falco.loaded = Some(crate::observed::Loaded::default());
+    let plan = pass(&mut host, &wanted, Temper::NeverLoads, ALL);
+    assert_eq!(kinds(&plan), [ChangeKind::Reload]);
+    let plan = pass(&mut host, &wanted, Temper::NeverLoads, ALL);
+    assert!(plan.steps.is_empty() && plan.drift.iter().all(|drift| drift.kind == DriftKind::NotLoaded));
+    host.falco.running = Some(crate::observed::RunningFalco { pid: 8, started: 2 });
+    assert!(!pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "a new process is asked again");
+}
+
+#[test]
+fn a_host_whose_falco_does_not_include_us_is_told() {
+    let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+    host.falco.inclusion = Some(Inclusion::Not("no entry".into()));
+    host.falco.loaded = None;
+    let plan = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert!(!names(&plan).contains(&"reload"));
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Commit(u8),
+    Pass(Temper, usize),
+    Tamper,
+    LosePointer,
+    LoseBlobs,
+    FalcoRestarts,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let temper = prop_oneof![5 => Just(Temper::Obeys), 1 => Just(Temper::Refuses), 1 => Just(Temper::NeverLoads)];
+    prop_oneof![
+        2 => (0u8..4).prop_map(Act::Commit),
+        5 => (temper, 0usize..9).prop_map(|(temper, budget)| Act::Pass(temper, budget)),
+        1 => Just(Act::Tamper),
+        1 => Just(Act::LosePointer),
+        1 => Just(Act::LoseBlobs),
+        1 => Just(Act::FalcoRestarts),
+    ]
+}
+
+proptest! {
+    /// Whatever happened, whatever step a crash cut off: two passes with a Falco that obeys end in sync, or on the good
+    /// generation where the desired state is held, and a third has nothing to do.
+    #[test]
+    fn any_history_converges(acts in prop::collection::vec(act(), 0..40)) {
+        let mut host = fresh_host();
+        let mut wanted = composition(0, "0", None);
+        for act in acts {
+            match act {
+                Act::Commit(n) => wanted = composition(n, &n.to_string(), (n % 2 == 0).then_some("own")),
+                Act::Pass(temper, budget) => drop(pass(&mut host, &wanted, temper, budget)),
+                Act::Tamper => {
+                    if let Pointer::Generation(number) = host.current {
+                        if host.generations.contains_key(&number) {
+                            tamper(&mut host, number.0);
+                        }
+                    }
+                }
+                Act::LosePointer => host.current = Pointer::Missing,
+                Act::LoseBlobs => host.blobs.clear(),
+                Act::FalcoRestarts => {
+                    host.falco.running = host.falco.running.map(|falco| crate::observed::RunningFalco { pid: falco.pid + 1, ..falco });
+                }
+            }
+            // A crash loses what was only in memory.
+            recall(&mut host);
+            if let Some(good) = host.ledger.good {
+                prop_assert!(host.generations.contains_key(&good), "the good generation exists");
+            }
+        }
+        host.falco.running = Some(crate::observed::RunningFalco { pid: 99, started: 9 });
+        for _ in 0..3 {
+            pass(&mut host, &wanted, Temper::Obeys, ALL);
+        }
+        let held = host.ledger.held(&wanted.content_digest(), Some("0.44.1")).is_some();
+        let last = pass(&mut host, &wanted, Temper::Obeys, ALL);
+        if !(held && host.ledger.good.is_none()) {
+            prop_assert!(last.steps.is_empty() && last.drift.is_empty(), "{last:?}");
+            prop_assert_eq!(Some(host.current.clone()), host.ledger.good.map(Pointer::Generation));
+            if !held {
+                prop_assert!(host.live_record().unwrap().composition.loads_same_as(&wanted));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_cut_off_after_any_step_is_finished_by_the_next_pass() {
+    let wanted = composition(2, "b", Some("own"));
+    let steps = {
+        let mut host = fresh_host();
+        pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+        plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap().steps.len()
+    };
+    for budget in 0..=steps {
+        let mut host = fresh_host();
+        pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+        let cut = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
+        let _crashed = apply(&mut host, &cut, Temper::Obeys, budget);
+        recall(&mut host);
+        pass(&mut host, &wanted, Temper::Obeys, ALL);
+        assert!(host.live_record().unwrap().composition.loads_same_as(&wanted), "after {budget} steps");
+        assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "after {budget} steps");
+    }
+}
