@@ -34,4 +34,5 @@ pub mod remedy;
 pub mod resolve;
 pub mod revision;
 pub mod rules;
+pub mod status;
 pub mod yaml;
