@@ -82,9 +82,9 @@ fn from_json(line: &str) -> Vec<FalcoFinding> {
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(ToString::to_string);
         let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64).map(|n| n as usize + 1);
         let locations = error.pointer("/context/locations").and_then(Value::as_array);
-        let positions = locations.into_iter().flatten().filter_map(|location| location.get("position"));
+        let mut positions = locations.into_iter().flatten().filter_map(|location| location.get("position"));
         // The name of a place inside a condition is the condition's text; only a place in the file is kept.
-        let place = positions.filter(|place| text(place, "name").as_deref() == Some(file)).next_back();
+        let place = positions.rfind(|place| text(place, "name").as_deref() == Some(file));
         let at = |name| place.and_then(|place| number(place, name)).unwrap_or_default();
         let message = text(error, "message").unwrap_or_default();
         place_of(file, at("line"), at("column"), text(error, "code"), message)
