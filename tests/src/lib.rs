@@ -1,1 +1,3 @@
 //! The harness: starts real servers on loopback and makes sandboxed hosts for the scenarios.
+
+pub mod falco_stand_in;
