@@ -1,2 +1,3 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
-fn main() {}
+
+mod git_room;
