@@ -2,3 +2,4 @@
 
 #[cfg(test)]
 mod falco_room;
+mod git_room;
