@@ -17,6 +17,7 @@ pub mod generation;
 pub mod index;
 pub mod name;
 mod newtype;
+pub mod oci;
 pub mod reference;
 pub mod remedy;
 pub mod revision;
