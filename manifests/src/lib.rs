@@ -29,6 +29,7 @@ pub mod next;
 pub mod observed;
 pub mod outcome;
 pub mod plan;
+pub mod oci;
 pub mod reference;
 pub mod remedy;
 pub mod resolve;
