@@ -90,7 +90,8 @@ impl Layout {
     /// When the file system cannot tell.
     pub fn has(&self, digest: &Digest, size: u64) -> Result<bool, LayoutError> {
         let Some(status) = self.blobs.stat(digest.hex())? else { return Ok(false) };
-        Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile && u64::try_from(status.st_size) == Ok(size))
+        Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
+            && u64::try_from(status.st_size) == Ok(size))
     }
 
     /// Reads a blob of at most `cap` bytes and checks that its content is what its name says.

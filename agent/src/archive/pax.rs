@@ -19,6 +19,9 @@ pub(super) struct Extension {
     pax: bool,
 }
 
+/// A key and its value.
+type Record<'a> = (&'a str, &'a [u8]);
+
 /// Why an extension is not taken.
 pub(super) enum ExtensionError {
     Refused(Refusal),
@@ -78,7 +81,7 @@ impl Extension {
         Ok(())
     }
 
-    fn take_pax(&mut self, records: &[(&str, &[u8])]) -> Result<(), Refusal> {
+    fn take_pax(&mut self, records: &[Record<'_>]) -> Result<(), Refusal> {
         if std::mem::replace(&mut self.pax, true) {
             return Err(Refusal::ExtensionTwice);
         }
@@ -118,7 +121,7 @@ fn is_inert(key: &str) -> bool {
 }
 
 /// The records `length key=value\n` of a pax header.
-fn records(mut bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, Refusal> {
+fn records(mut bytes: &[u8]) -> Result<Vec<Record<'_>>, Refusal> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let (record, rest) = record(bytes).ok_or(Refusal::BadExtension)?;
@@ -128,7 +131,8 @@ fn records(mut bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, Refusal> {
     Ok(records)
 }
 
-fn record(bytes: &[u8]) -> Option<((&str, &[u8]), &[u8])> {
+/// The first record, as key and value, and the bytes behind it.
+fn record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let space = bytes.iter().position(|byte| *byte == b' ')?;
     let digits = std::str::from_utf8(bytes.get(..space)?).ok()?;
     // `parse` alone would take a sign too.

@@ -168,7 +168,11 @@ fn hostile_entries_are_refused_by_name() {
         ("same name twice after dot", archive(&[file("evil", b"x"), file("./evil", b"y")]), Refusal::Duplicate),
         ("a file below a file", archive(&[file("evil", b"x"), file("evil/b", b"y")]), Refusal::Duplicate),
         ("a file where a directory is", archive(&[file("evil/b", b"x"), file("evil", b"y")]), Refusal::Duplicate),
-        ("directory with content", archive(&[entry(b"evil/", EntryType::Directory, b"x")]), Refusal::DirectoryWithContent),
+        (
+            "directory with content",
+            archive(&[entry(b"evil/", EntryType::Directory, b"x")]),
+            Refusal::DirectoryWithContent,
+        ),
         ("pax size above", before(local(&[("size", "2")])), Refusal::TwoSizes),
         ("pax size zero", before(local(&[("size", "0")])), Refusal::TwoSizes),
         ("pax size twice", before(local(&[("size", "1"), ("size", "1")])), Refusal::ExtensionTwice),

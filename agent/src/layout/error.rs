@@ -82,9 +82,10 @@ impl LayoutError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::NotALayout { path, .. } => {
-                Some(format!("name a directory that holds oci-layout, index.json and blobs, or an empty one, not {}", path.display()))
-            }
+            Self::NotALayout { path, .. } => Some(format!(
+                "name a directory that holds oci-layout, index.json and blobs, or an empty one, not {}",
+                path.display()
+            )),
             Self::Index { path, .. } => Some(format!("restore {}, or make the layout anew", path.display())),
             Self::Missing { path, .. } => Some(format!("copy the artifact into {} again", path.display())),
             Self::Mismatch { path, .. } => {

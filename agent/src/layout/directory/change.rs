@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Directory, FileError};
@@ -15,6 +15,8 @@ pub const DIRECTORY_MODE: u32 = 0o755;
 
 /// The mode of files: everybody may read them, only the owner may change them.
 pub const FILE_MODE: u32 = 0o644;
+
+const LOCK_MODE: u32 = 0o600;
 
 /// How deep a tree may be that [`Directory::remove_tree`] removes.
 const DEPTH_CAP: usize = 32;
@@ -145,6 +147,36 @@ impl Directory {
             return Err(error);
         }
         self.sync()
+    }
+
+    /// Opens the lock file `name`, which only the owner may open: who can open a file can lock it. It is created where it
+    /// is missing.
+    ///
+    /// # Errors
+    /// When it cannot be opened or created.
+    pub fn open_or_create_lock(&self, name: &str) -> Result<File, FileError> {
+        let file = match self.open_file(name) {
+            Err(error) if error.is_not_found() => self.create_file(name, LOCK_MODE)?.file,
+            file => file?,
+        };
+        let status = rustix::fs::fstat(&file).map_err(|errno| self.error("look at", name.as_ref(), errno))?;
+        if status.st_mode & 0o7777 != LOCK_MODE {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(LOCK_MODE))
+                .map_err(|errno| self.error("set the mode of", name.as_ref(), errno))?;
+        }
+        Ok(file)
+    }
+
+    /// Locks an open lock file until it is closed (flock(2)); `false` when somebody else holds it.
+    ///
+    /// # Errors
+    /// When the file system knows no locks.
+    pub fn lock(&self, name: &str, file: &File) -> Result<bool, FileError> {
+        match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(self.error("lock", name.as_ref(), errno)),
+        }
     }
 
     /// Renames `from` to `to`, both in this directory, replacing a file or an empty directory.

@@ -56,7 +56,9 @@ impl FileError {
             Some(Errno::NOSPC) => format!("the disk is full: free space (df) or inodes (df -i) where {path} is"),
             Some(Errno::DQUOT) => format!("the disk quota is used up: raise it or free space where {path} is"),
             Some(Errno::ROFS) => format!("the file system of {path} is read-only: see `findmnt -T {path}` and dmesg"),
-            Some(Errno::ACCESS) => format!("run as the owner of {path}, usually root, or give the unit ReadWritePaths="),
+            Some(Errno::ACCESS) => {
+                format!("run as the owner of {path}, usually root, or give the unit ReadWritePaths=")
+            }
             Some(Errno::PERM) => format!("{path} may be immutable (lsattr) or belong to another user (ls -l)"),
             Some(Errno::IO) => format!("the disk reports errors: see dmesg, and check the disk under {path}"),
             Some(Errno::MFILE | Errno::NFILE) => "too many files are open: raise LimitNOFILE=".into(),
