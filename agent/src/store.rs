@@ -82,6 +82,7 @@ impl StateDirectory {
         }
         // Read again: a newer falconer may have held the lock in between.
         if !read_format(&root)? {
+            sync_parent(&self.path)?;
             root.replace_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
         let [store, generations, work] = [STORE, GENERATIONS, WORK].map(|name| subdirectory(&root, name));
@@ -196,6 +197,14 @@ fn subdirectory(root: &Directory, name: &str) -> Result<Directory, FileError> {
     Ok(directory)
 }
 
+/// Makes the name of the state directory itself durable, whoever has created it.
+fn sync_parent(path: &Path) -> Result<(), FileError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => Directory::open(parent)?.sync(),
+        _ => Directory::open(Path::new("."))?.sync(),
+    }
+}
+
 /// Requires that nobody but root and us can write into the directory.
 fn require_trusted(root: &Directory) -> Result<(), StoreError> {
     let status = root.own_stat()?;
@@ -247,6 +256,11 @@ fn read_format(root: &Directory) -> Result<bool, StoreError> {
         Some(found) if found > FORMAT => Err(StoreError::NewerFormat { path: path(), found, known: FORMAT }),
         _ => Err(StoreError::Damaged { path: path(), problem: "does not hold the number of a format" }),
     }
+}
+
+/// A relative path's parent, which may be empty, and its last part.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// The kind of a file, for people.

@@ -1,7 +1,7 @@
 //! Building, verifying and removing generations.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 
 use super::pointer::{Activation, Pointer};
-use super::{Locked, ObservedEntry, StoreError};
+use super::{Locked, ObservedEntry, StoreError, split};
 use crate::archive::ArchiveError;
 use crate::layout::LayoutError;
 use crate::layout::directory::{DIRECTORY_MODE, Directory, FILE_MODE, FileError, NewFile};
@@ -154,11 +154,13 @@ impl Locked {
         let differs = |path: &str, problem| StoreError::Differs { number, path: path.into(), problem };
         let mut observed = self.observe(number)?;
         let us = rustix::process::geteuid().as_raw();
-        match observed.keys().find(|path| path.as_str() == MANIFEST).cloned().and_then(|path| observed.remove(&path)) {
+        let manifest_path = observed.keys().find(|path| path.as_str() == MANIFEST).cloned();
+        match manifest_path.as_ref().and_then(|path| observed.remove(path)) {
             Some(ObservedEntry::File { digest, mode: FILE_MODE, uid, .. }) if digest == *manifest && uid == us => {}
             Some(_) => return Err(differs(MANIFEST, "is not the one that was written")),
             None => return Err(differs(MANIFEST, "is missing")),
         }
+        let mut parents = BTreeSet::new();
         for file in files {
             let path = file.path.as_str();
             match observed.remove(&file.path) {
@@ -172,13 +174,25 @@ impl Locked {
                 Some(_) => return Err(differs(path, "is no regular file")),
                 None => return Err(differs(path, "is missing")),
             }
-            self.sync_parents_and(number, &file.path)?;
+            let (parent, name) = split(path);
+            self.generation_directory(number, parent)?.sync_file(name)?;
+            parents.extend(path.match_indices('/').filter_map(|(end, _)| path.get(..end)).map(str::to_owned));
         }
-        let is_directory = |entry: &ObservedEntry| matches!(entry, ObservedEntry::Directory { mode: DIRECTORY_MODE, uid, .. } if *uid == us);
-        if let Some((path, _)) = observed.iter().find(|(_, entry)| !is_directory(entry)) {
-            return Err(differs(path.as_str(), "does not belong there"));
+        for (path, entry) in &observed {
+            let ours = matches!(entry, ObservedEntry::Directory { mode: DIRECTORY_MODE, uid, .. } if *uid == us);
+            if !ours || !parents.contains(path.as_str()) {
+                return Err(differs(path.as_str(), "does not belong there as it is"));
+            }
         }
-        let generation = self.generations.subdirectory(number.to_string())?;
+        // Children sort behind their parents, and are synced before them.
+        for parent in parents.iter().rev() {
+            self.generation_directory(number, parent)?.sync()?;
+        }
+        let generation = self.generation_directory(number, "")?;
+        let status = generation.own_stat()?;
+        if status.st_mode & 0o7777 != DIRECTORY_MODE || status.st_uid != us {
+            return Err(differs(".", "has another mode or owner"));
+        }
         generation.sync_file(MANIFEST)?;
         generation.sync()?;
         self.generations.sync()?;
@@ -214,8 +228,8 @@ impl Locked {
         let root = self.generations.create_subdirectory(temporary)?;
         let mut directories = BTreeMap::new();
         for (file, content) in files {
-            let (parents, name) = file.path.as_str().rsplit_once('/').unwrap_or(("", file.path.as_str()));
-            let directory = directory_for(&root, &mut directories, parents)?;
+            let (parent, name) = split(file.path.as_str());
+            let directory = directory_for(&root, &mut directories, parent)?;
             write_checked(directory.create_file(name, file.mode)?, &file, content)?;
         }
         let mut last = root.create_file(MANIFEST, FILE_MODE)?;
@@ -226,24 +240,6 @@ impl Locked {
             directory.sync()?;
         }
         Ok(root.sync()?)
-    }
-
-    /// Syncs a file of a generation and the directories on the way to it, innermost first.
-    fn sync_parents_and(&self, number: GenerationNumber, path: &RelativePath) -> Result<(), StoreError> {
-        let (parents, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-        let mut directories = vec![self.generations.subdirectory(number.to_string())?];
-        for part in parents.split('/').filter(|part| !part.is_empty()) {
-            if let Some(inner) = directories.last().map(|directory| directory.subdirectory(part)) {
-                directories.push(inner?);
-            }
-        }
-        if let Some(innermost) = directories.last() {
-            innermost.sync_file(name)?;
-        }
-        for directory in directories.iter().rev() {
-            directory.sync()?;
-        }
-        Ok(())
     }
 }
 
@@ -257,7 +253,7 @@ fn directory_for<'a>(
     for end in ends {
         let path = path.get(..end).unwrap_or_default();
         if !directories.contains_key(path) {
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let (parent, name) = split(path);
             let created = directories.get(parent).unwrap_or(root).create_subdirectory(name)?;
             directories.insert(path.into(), created);
         }

@@ -10,7 +10,7 @@ use falconer_manifests::generation::GenerationNumber;
 use falconer_manifests::name::RelativePath;
 use rustix::fs::{FileType, Stat};
 
-use super::{GENERATIONS, StateDirectory, StoreError, kind_of};
+use super::{GENERATIONS, StateDirectory, StoreError, kind_of, split};
 use crate::layout::digest_of;
 use crate::layout::directory::{Directory, FileError};
 
@@ -70,10 +70,11 @@ impl StateDirectory {
     /// When the system itself is short of something, e.g. of file descriptors.
     pub fn observe(&self, number: GenerationNumber) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
         let mut walk = Walk { entries: BTreeMap::new(), bytes_left: TOTAL_CAP };
-        let generation = match self.subdirectory(GENERATIONS)?.map(|all| all.subdirectory(number.to_string())) {
-            None => return Ok(walk.entries),
-            Some(Err(error)) if error.is_not_found() || error.is_not_a_directory() => return Ok(walk.entries),
-            Some(generation) => generation?,
+        let generation = match self.generation_directory(number, "") {
+            Err(StoreError::File(error)) if error.is_not_found() || error.is_not_a_directory() => {
+                return Ok(walk.entries);
+            }
+            generation => generation?,
         };
         walk.directory(&generation, "", DEPTH_CAP)?;
         Ok(walk.entries)
@@ -89,16 +90,22 @@ impl StateDirectory {
         path: &RelativePath,
         cap: u64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let (parents, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-        let Some(mut directory) = self.subdirectory(GENERATIONS)? else { return Ok(None) };
-        let number = number.to_string();
-        for part in [number.as_str()].into_iter().chain(parents.split('/').filter(|part| !part.is_empty())) {
-            directory = match directory.subdirectory(part) {
-                Err(error) if error.is_not_found() => return Ok(None),
-                directory => directory?,
-            };
-        }
+        let (parent, name) = split(path.as_str());
+        let directory = match self.generation_directory(number, parent) {
+            Err(StoreError::File(error)) if error.is_not_found() => return Ok(None),
+            directory => directory?,
+        };
         Ok(directory.read_file(name, cap)?)
+    }
+
+    /// The directory `path` in a generation; empty for the generation itself.
+    pub(super) fn generation_directory(&self, number: GenerationNumber, path: &str) -> Result<Directory, StoreError> {
+        let absent = || FileError::new("open", self.generation_path(number), io::ErrorKind::NotFound.into());
+        let mut directory = self.subdirectory(GENERATIONS)?.ok_or_else(absent)?.subdirectory(number.to_string())?;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            directory = directory.subdirectory(part)?;
+        }
+        Ok(directory)
     }
 }
 

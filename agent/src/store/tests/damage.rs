@@ -71,6 +71,7 @@ fn changed_contents_modes_and_owners_are_seen() {
     }
     let seen = after(|at| fs::set_permissions(at.join("rules"), fs::Permissions::from_mode(0o777)).unwrap());
     assert!(matches!(seen["rules"], ObservedEntry::Directory { mode: 0o777, .. }));
+    after(|at| fs::set_permissions(at, fs::Permissions::from_mode(0o777)).unwrap());
     if rustix::process::geteuid().is_root() {
         let seen = after(|at| std::os::unix::fs::chown(at.join(VICTIM), Some(65534), Some(65534)).unwrap());
         assert!(matches!(seen[VICTIM], ObservedEntry::File { uid: 65534, gid: 65534, .. }));
@@ -85,6 +86,7 @@ fn missing_and_extra_entries_are_seen() {
     let seen = after(|at| write(&at.join("rules/extra.yaml"), b"x"));
     assert!(matches!(seen["rules/extra.yaml"], ObservedEntry::File { .. }));
     let seen = after(|at| write(&at.join(OsStr::from_bytes(b"rules/\xffa\nb\\")), b"x"));
+    assert!(after(|at| fs::create_dir(at.join("empty")).unwrap()).contains_key("empty"));
     assert!(seen.contains_key("rules/%FFa%0Ab%5C"), "{:?}", seen.keys());
 }
 
