@@ -1,1 +1,65 @@
 //! The Falco room: reads its configuration, validates with it, reloads it and asks what it loaded.
+//!
+//! Every answer says how sure it is. A machine without Falco is a normal state.
+#![expect(clippy::disallowed_methods, reason = "the room of Falco reads its files and starts its program")]
+
+mod binary;
+mod child;
+mod confirm;
+mod documents;
+mod error;
+mod reload;
+mod replace;
+mod running;
+mod web;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+pub use binary::{DryRun, Presence, dry_run, version};
+pub use confirm::{Confirmation, Evidence, Expected, NotConfirmed, confirm};
+pub use documents::{Documents, documents};
+pub use error::FalcoError;
+pub use reload::{Reloading, reload};
+pub use replace::adopt;
+pub use running::{Falco, running};
+pub use web::{NoAnswer, loaded, loaded_versions};
+
+/// Where Falco is on this host.
+#[derive(Debug, Clone)]
+pub struct FalcoSettings {
+    /// Its falco.yaml.
+    pub config_file: PathBuf,
+    /// Its program.
+    pub binary: PathBuf,
+    /// Its web server, e.g. `http://127.0.0.1:8765`; without it the evidence of a reload is weaker.
+    pub http: Option<Url>,
+    /// How long it may take.
+    pub deadlines: Deadlines,
+}
+
+/// How long Falco may take for an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// For `falco --version`.
+    pub version: Duration,
+    /// For `falco --dry-run`.
+    pub dry_run: Duration,
+    /// For one request to the web server.
+    pub http: Duration,
+    /// Until SIGHUP is safe.
+    pub safe: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            version: Duration::from_secs(10),
+            dry_run: Duration::from_secs(30),
+            http: Duration::from_secs(2),
+            safe: Duration::from_secs(30),
+        }
+    }
+}

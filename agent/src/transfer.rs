@@ -2,12 +2,20 @@
 //!
 //! A leaf that rooms use; it knows no room.
 
+mod backoff;
+mod pace;
+mod redirect;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
+
+pub use self::backoff::{Backoff, may_pass};
+pub use self::pace::{Pace, StreamError, stream};
+pub use self::redirect::{REDIRECTS, RedirectError, is_redirect, leads_inside, redirect_target, same_origin};
 
 /// The longest wait that a server's `Retry-After` can ask of us.
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
@@ -77,8 +85,17 @@ pub enum BodyError {
 /// # Errors
 /// When TLS cannot be set up, e.g. because the system has no roots.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    client_with(&[])
+}
+
+/// As [`client`], and it trusts `roots` besides the system's.
+///
+/// # Errors
+/// When TLS cannot be set up, e.g. because a root is no certificate.
+pub fn client_with(roots: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
     install_tls_provider();
     reqwest::Client::builder()
+        .tls_certs_merge(roots.iter().cloned())
         .user_agent(concat!("falconer/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
@@ -91,6 +108,23 @@ pub fn install_tls_provider() {
     let provider: Arc<_> = rustls::crypto::ring::default_provider().into();
     // A second call finds the provider in place, which is what it wanted.
     let _already_installed = rustls::crypto::CryptoProvider::install_default(Arc::unwrap_or_clone(provider));
+}
+
+/// What rustls says is wrong, when `error` is a failure of TLS.
+#[must_use]
+pub fn tls_failure(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An io::Error gives the source of what it wraps, but not the wrapped error itself.
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Reads a whole body of at most `cap` bytes before `deadline`.

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::composition::Composition;
 use crate::drift::{Drift, DriftKind};
@@ -78,7 +78,7 @@ pub struct Verdict {
 }
 
 /// What comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// Who acts: `agent` when the next pass does, else the remedy.
     pub who: String,
@@ -134,6 +134,22 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
         condition: Condition::Drifted,
         reason: format!("{} is {}{more}", first.path, first.kind.as_str()),
         next: step(Remedy::Operator.as_str(), hint),
+    }
+}
+
+/// The verdict on a pass that an error ended.
+#[must_use]
+pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Verdict {
+    let act = match remedy {
+        Remedy::Author => "commit a change of the desired state",
+        Remedy::Time => "nothing: the next pass tries again",
+        Remedy::Operator => "put it right on this host",
+        Remedy::Us => "report this as a bug of falconer",
+    };
+    Verdict {
+        condition: Condition::Failed,
+        reason: message.to_string(),
+        next: step(remedy.as_str(), hint.unwrap_or(act)),
     }
 }
 

@@ -77,8 +77,7 @@ pub struct ObservedFalco {
     pub running: Option<RunningFalco>,
     /// What it says it has loaded; `None` when it does not say.
     pub loaded: Option<Loaded>,
-    /// Rules files of the host's owner that are not there; Falco passes over such entries without a word.
-    pub missing_host_files: Vec<AbsolutePath>,
+
 }
 
 /// Whether falco.yaml includes us.

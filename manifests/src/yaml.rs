@@ -1,1 +1,156 @@
 //! YAML as a tree in which every node knows its place.
+//!
+//! Two ways of reading. [`parse`] is for falconer's own documents: one document, plain YAML 1.2, nothing that two programs
+//! could read differently. [`parse_lenient`] is for Falco's documents: whatever Falco's YAML reader (yaml-cpp) takes, as
+//! far as two parsers of different strictness can tell.
+//!
+//! [`Problems`] then turns a tree into values and collects everything that is wrong with it in one go.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::finding::{Finding, Findings};
+
+mod builder;
+mod decode;
+mod second_reader;
+mod typed;
+mod words;
+
+pub use decode::{Fields, Problems};
+pub use typed::Meaning;
+pub(crate) use words::{nearest, shown};
+
+/// How deep sequences and mappings may lie in each other.
+pub const DEPTH_CAP: usize = 64;
+
+/// A place in the text: line and column, both from 1, columns in characters. Both are 0 where the place is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}
+
+/// A value and the place where it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it starts.
+    pub at: Mark,
+    /// What it is.
+    pub value: Value,
+}
+
+/// The three kinds of YAML values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// One text; what it means is for [`Node::meaning`] to say.
+    Scalar {
+        /// The text, with quotes, escapes and line folding resolved.
+        text: String,
+        /// Whether it was written without quotes, block indicator and tag. Only such text can be a number, a boolean or
+        /// nothing.
+        plain: bool,
+    },
+    /// Values in order.
+    Sequence(Vec<Node>),
+    /// Keys and values, in the order of the document.
+    Mapping(Vec<Entry>),
+}
+
+/// One key of a mapping with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key's text.
+    pub key: String,
+    /// Where the key starts.
+    pub key_at: Mark,
+    /// The value.
+    pub value: Node,
+}
+
+/// What a text holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// The roots of its documents; none when there is nothing but comments.
+    pub documents: Vec<Node>,
+    /// What was noticed on the way. From [`parse`]: errors, to be reported along with those of the decoding. From
+    /// [`parse_lenient`]: duplicate keys, which are no errors there; the first one counts.
+    pub findings: Vec<Finding>,
+}
+
+impl Node {
+    /// The value under `key` of a mapping; the first one where the key stands twice.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            _ => None,
+        }
+    }
+}
+
+/// Reads one document of falconer's own.
+///
+/// Duplicate keys, anchors, aliases, merge keys, tags, a second document and keys that are not text are findings; so that
+/// the rest can still be checked they come with the tree, as if the first key counted and the others were not there. `cap`
+/// is the size in bytes that `text` may have.
+///
+/// # Errors
+/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`] or no YAML at all.
+pub fn parse(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
+    let text = admitted(file, text, cap)?;
+    builder::build(file, text, builder::Mode::Strict).map_err(|unread| unread.findings)
+}
+
+/// Reads a file of Falco's: any number of documents, with anchors, tags and duplicate keys.
+///
+/// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a second
+/// time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. `cap` is the
+/// size in bytes that `text` may have.
+///
+/// # Errors
+/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`], repeats too much through aliases, or is no
+/// YAML for either parser.
+pub fn parse_lenient(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
+    let text = admitted(file, text, cap)?;
+    builder::build(file, text, builder::Mode::Lenient).or_else(|unread| {
+        let documents = if unread.is_malformed { second_reader::read(text) } else { None };
+        documents.map(|documents| Parsed { documents, findings: Vec::new() }).ok_or(unread.findings)
+    })
+}
+
+/// `text` without a byte order mark, when it is small enough and has no character that would hide the rest of it.
+fn admitted<'t>(file: &str, text: &'t str, cap: usize) -> Result<&'t str, Findings> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut problems = Problems::new(file);
+    if text.len() > cap {
+        problems.report(
+            Mark::default(),
+            format!("the document has {} bytes, more than the {cap} that are read", text.len()),
+            "split it, or take out what is not needed".to_owned(),
+        );
+    } else if let Some(before) = text.split_once('\0').map(|(before, _)| before) {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        problems.report(
+            Mark::new(line, column),
+            "there is a NUL character".to_owned(),
+            "save the file as UTF-8 text".to_owned(),
+        );
+    }
+    problems.finish(text)
+}
+
+impl Mark {
+    fn new(line: usize, column: usize) -> Self {
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { line: small(line), column: small(column) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,5 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
-fn main() {}
+
+#[cfg(test)]
+mod falco_room;
+mod git_room;

@@ -75,7 +75,7 @@ pub(super) fn fresh_host() -> Observed {
             inclusion: Some(Inclusion::Included),
             running: Some(RunningFalco { pid: 7, started: 1 }),
             loaded: Some(Loaded::default()),
-            missing_host_files: Vec::new(),
+
         },
     }
 }

@@ -1,0 +1,108 @@
+//! The command line: what was typed, handed to the pass and printed.
+
+mod artifact;
+mod arguments;
+mod host;
+mod lock;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use falconer_manifests::remedy::Remedy;
+
+use arguments::{Arguments, Command};
+use print::Printer;
+
+/// Another falconer holds the state directory: try later (`EX_TEMPFAIL` of sysexits.h).
+const TRY_LATER: u8 = 75;
+/// The command line cannot be understood (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+/// Something went wrong.
+const FAILURE: u8 = 1;
+
+/// What a command ends with when it cannot do its work.
+#[derive(Debug)]
+pub struct Failure {
+    /// What happened, with its causes.
+    pub error: Box<dyn std::error::Error>,
+    /// The next act.
+    pub hint: Option<String>,
+    /// Who can end it.
+    pub remedy: Remedy,
+    /// Whether another falconer is at work.
+    pub busy: bool,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // Printing fails only when nobody listens any more.
+            let _nobody_listens = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    start_log(&arguments);
+    let printer = Printer::new(arguments.output);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
+    };
+    match runtime.block_on(run(&arguments, printer)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => fail(printer, &failure),
+    }
+}
+
+async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
+    match &arguments.command {
+        Command::Once { refresh } => host::once(arguments, printer, *refresh).await,
+        Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
+        Command::Run => host::run(arguments).await,
+        Command::Status => host::status(arguments, printer).await,
+        Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
+        Command::Lock { directory, check } => lock::lock(arguments, printer, directory.as_deref(), *check).await,
+        Command::Artifact { command } => artifact::run(arguments, printer, command).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "falconer", &mut std::io::stdout());
+            Ok(0)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Arguments::command(), directory).map_err(|error| {
+                Failure::of(error, Remedy::Operator, Some("name a directory that exists and can be written".to_string()))
+            })?;
+            Ok(0)
+        }
+    }
+}
+
+impl Failure {
+    /// A failure with its cause, who can end it, and how.
+    pub fn of(error: impl Into<Box<dyn std::error::Error>>, remedy: Remedy, hint: Option<String>) -> Self {
+        Self { error: error.into(), hint, remedy, busy: false }
+    }
+}
+
+fn fail(printer: Printer, failure: &Failure) -> ExitCode {
+    printer.failure(failure);
+    ExitCode::from(if failure.busy { TRY_LATER } else { FAILURE })
+}
+
+/// Logs go to stderr: answers alone are on stdout.
+fn start_log(arguments: &Arguments) {
+    let default = if matches!(arguments.command, Command::Run) { "falconer=info" } else { "falconer=warn" };
+    let filter = arguments.log.as_deref().unwrap_or(default);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| default.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let terminal = print::is_terminal(&std::io::stderr());
+    match (arguments.log_format, terminal) {
+        (arguments::LogFormat::Json, _) => log.json().init(),
+        (arguments::LogFormat::Text, true) => log.with_ansi(print::colours(&std::io::stderr())).init(),
+        // journald stamps every line itself.
+        (arguments::LogFormat::Text, false) => log.with_ansi(false).without_time().init(),
+    }
+}

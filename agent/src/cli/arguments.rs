@@ -1,0 +1,147 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::settings::DEFAULT_PATH;
+
+/// Keeps Falco hosts in the state that a Git repository declares.
+#[derive(Debug, Parser)]
+#[command(
+    name = "falconer",
+    version,
+    after_help = "Examples:
+  falconer adopt --dry-run        show the one edit of falco.yaml
+  falconer plan                   show what the next pass would change
+  falconer once                   make one pass
+  falconer status --output json   say how this host is
+
+Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work."
+)]
+pub(super) struct Arguments {
+    /// The agent's settings
+    #[arg(long, global = true, env = "FALCONER_CONFIG", default_value = DEFAULT_PATH, value_name = "FILE")]
+    pub(super) config: PathBuf,
+
+    /// How answers are printed
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub(super) output: Output,
+
+    /// What is logged to stderr, e.g. `debug` or `falconer=debug`
+    #[arg(long, global = true, env = "FALCONER_LOG", value_name = "FILTER")]
+    pub(super) log: Option<String>,
+
+    /// How it is logged
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(super) log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// How is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people and journald
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make one pass: look, plan, change what must change, report
+    Once {
+        /// Ask indexes and registries again, even where the last answer is still good
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Make passes for as long as the process lives
+    Run,
+    /// Show what the next pass would change, and change nothing
+    Plan {
+        /// Ask indexes and registries again, even where the last answer is still good
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Say how this host is: what is live, how we know, what has drifted
+    Status,
+    /// Point falco.yaml at what falconer places: the one edit of a file that is not its own
+    Adopt {
+        /// Show the edit and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Pin every artifact of a desired-state repository in falconer.lock
+    #[command(after_help = "Examples:
+  falconer lock                   write falconer.lock beside fleet.yaml in this directory
+  falconer lock --check           exit 2 when falconer.lock does not answer fleet.yaml")]
+    Lock {
+        /// The directory that holds fleet.yaml [default: the current one]
+        directory: Option<PathBuf>,
+        /// Change nothing; exit 2 when falconer.lock does not answer fleet.yaml
+        #[arg(long)]
+        check: bool,
+    },
+    /// Publish artifacts
+    Artifact {
+        #[command(subcommand)]
+        command: ArtifactCommand,
+    },
+    /// Print a completion script
+    Completions {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Write man pages
+    Man {
+        /// Into this directory
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ArtifactCommand {
+    /// Publish a rules file in the format of falcoctl
+    #[command(after_help = "Examples:
+  falconer artifact push localhost:5000/acme/rules:1.0.0 rules.yaml --type rulesfile --version 1.0.0 --plain-http
+  falconer artifact push oci:./artifacts:1.0.0 rules.yaml --type rulesfile --version 1.0.0")]
+    Push(Push),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Push {
+    /// Where to: `host[:port]/repository[:tag]` or `oci:DIRECTORY[:tag]`
+    pub(super) reference: String,
+    /// A rules file (.yaml), or an archive of one (.tar.gz) that is sent as it is
+    pub(super) file: PathBuf,
+    /// What it is
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["rulesfile"])]
+    pub(super) kind: String,
+    /// Its version, X.Y.Z
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(super) version: String,
+    /// Its name [default: the last part of the repository]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// One more tag for it; may be given several times
+    #[arg(long, short, value_name = "TAG")]
+    pub(super) tag: Vec<String>,
+    /// Speak HTTP without TLS to the registry
+    #[arg(long)]
+    pub(super) plain_http: bool,
+    /// Where its source is kept, e.g. a URL, for those who look at the artifact
+    #[arg(long, value_name = "URL")]
+    pub(super) annotation_source: Option<String>,
+}

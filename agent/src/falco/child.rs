@@ -1,0 +1,94 @@
+//! Runs Falco's program for one answer.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+/// The most that is kept of each of the two outputs, in bytes.
+const OUTPUT_CAP: u64 = 1 << 20;
+
+/// How a program ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// `None` when it was still running at the deadline and was killed.
+    pub(super) status: Option<ExitStatus>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+/// Runs `binary` until it ends or `deadline` is over, in an environment of its own, and keeps what it writes.
+pub(super) async fn run<A: AsRef<OsStr>>(
+    binary: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    deadline: Duration,
+) -> io::Result<Ended> {
+    let mut child = Command::new(binary)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LANG", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own, so that what it has started can be ended with it.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let all = async {
+        let (status, ..) = tokio::join!(child.wait(), keep(out, &mut stdout), keep(err, &mut stderr));
+        status
+    };
+    let status = tokio::time::timeout(deadline, all).await;
+    if status.is_err() {
+        if let Some(group) = group {
+            // It may have ended just now, which is what is wanted.
+            let _gone = kill_process_group(group, Signal::KILL);
+        }
+        child.wait().await?;
+    }
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Ended { status: status.ok().transpose()?, stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// Keeps the beginning of an output and reads the rest away, so that the program is never stopped by a full pipe.
+async fn keep(output: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut output) = output else { return };
+    // What breaks off is judged as far as it came; the exit status tells the rest.
+    let _read = (&mut output).take(OUTPUT_CAP).read_to_end(kept).await;
+    let _drained = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str, deadline: Duration) -> Ended {
+        run(Path::new("/bin/sh"), ["-c", script], deadline).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn outputs_status_and_environment() {
+        let ended = sh("echo out; echo err >&2; env | sort >&2; exit 3", Duration::from_secs(10)).await;
+        assert_eq!((ended.status.unwrap().code(), ended.stdout.as_str()), (Some(3), "out\n"));
+        assert!(ended.stderr.contains("LANG=C") && !ended.stderr.contains("HOME="), "{}", ended.stderr);
+    }
+
+    #[tokio::test]
+    async fn a_long_output_is_cut_and_a_late_program_killed() {
+        let ended = sh("head -c 3000000 /dev/zero", Duration::from_secs(10)).await;
+        assert_eq!(ended.stdout.len() as u64, OUTPUT_CAP);
+        assert!(ended.status.unwrap().success());
+        let ended = sh("echo early; sleep 600 & wait", Duration::from_millis(300)).await;
+        assert!(ended.status.is_none());
+        assert_eq!(ended.stdout, "early\n");
+    }
+}

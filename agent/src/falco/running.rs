@@ -1,0 +1,176 @@
+//! Finds the running Falco.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use falconer_manifests::falco_answers::catches_sighup;
+
+use super::{FalcoError, FalcoSettings};
+
+/// Arguments with which the program gives one answer and ends.
+const ONE_ANSWER: &[&str] = &[
+    "--dry-run",
+    "--version",
+    "-V",
+    "--validate",
+    "-L",
+    "-l",
+    "--list",
+    "--list-events",
+    "--list-plugins",
+    "--support",
+    "--help",
+    "-h",
+    "--config-schema",
+    "--rule-schema",
+    "--page-size",
+    "-i",
+    "--markdown",
+    "--plugin-info",
+];
+
+/// A running Falco.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Falco {
+    /// The process.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot: with the pid it names one process for ever.
+    pub start_time_ticks: u64,
+    /// Its arguments, without the program.
+    pub arguments: Vec<String>,
+    /// Whether it could take SIGHUP when it was looked at.
+    pub catches_sighup: bool,
+}
+
+/// Looks for the process that runs the configured program: by its file, its file's path, its first argument, or the script
+/// that an interpreter runs. When there are several, one that was started with our falco.yaml comes first.
+///
+/// # Errors
+/// [`FalcoError::Processes`] when the list of processes cannot be read.
+pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
+    let mut best: Option<((bool, u8), Falco)> = None;
+    for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
+        let name = entry.map_err(FalcoError::Processes)?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some((rank, falco)) = candidate(pid, settings) else { continue };
+        // Of equals the older one, which has the lower pid most of the time: a child of it looks the same until it executes.
+        let better = best.as_ref().is_none_or(|(best_rank, best)| {
+            (rank, std::cmp::Reverse(falco.start_time_ticks)) > (*best_rank, std::cmp::Reverse(best.start_time_ticks))
+        });
+        if better {
+            best = Some((rank, falco));
+        }
+    }
+    Ok(best.map(|(_, falco)| falco))
+}
+
+impl Falco {
+    /// Whether this very process still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        start_time(self.pid) == Some(self.start_time_ticks)
+    }
+
+    /// Whether SIGHUP is safe now. `None` when the process is gone.
+    pub(super) fn takes_sighup(&self) -> Option<bool> {
+        catches_sighup(&proc_text(self.pid, "status").ok()?).filter(|_| self.is_alive())
+    }
+}
+
+fn candidate(pid: u32, settings: &FalcoSettings) -> Option<((bool, u8), Falco)> {
+    let mut words: Vec<String> = proc_text(pid, "cmdline").ok()?.split_terminator('\0').map(String::from).collect();
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let (strength, program_words) = matches(&directory, &words, &settings.binary)?;
+    let arguments = words.split_off(program_words.min(words.len()));
+    if arguments.iter().any(|argument| ONE_ANSWER.contains(&argument.as_str())) {
+        return None;
+    }
+    let here = fs_err::read_link(directory.join("cwd")).unwrap_or_else(|_| "/".into());
+    let ours = same_file(&here.join(config_file(&arguments)), &settings.config_file);
+    let start_time_ticks = start_time(pid)?;
+    let catches_sighup = catches_sighup(&proc_text(pid, "status").ok()?)?;
+    Some(((ours, strength), Falco { pid, start_time_ticks, arguments, catches_sighup }))
+}
+
+/// How surely the process runs `binary`, and how many words of its command line name the program.
+fn matches(directory: &Path, words: &[String], binary: &Path) -> Option<(u8, usize)> {
+    let exe = fs_err::read_link(directory.join("exe")).ok();
+    let same = same_file(&directory.join("exe"), binary);
+    // After an update of the program the process still runs the old file.
+    let deleted_text = format!("{} (deleted)", binary.display());
+    let deleted = exe.as_ref().is_some_and(|exe| exe.as_os_str() == deleted_text.as_str());
+    let is_binary = |word: Option<&String>| word.is_some_and(|word| Path::new(word) == binary);
+    if same || deleted {
+        Some((3, 1))
+    } else if is_binary(words.get(1)) {
+        Some((2, 2))
+    } else if exe.as_deref() == Some(binary) || is_binary(words.first()) {
+        // The same path and another file: most likely in a container.
+        Some((1, 1))
+    } else {
+        None
+    }
+}
+
+fn config_file(arguments: &[String]) -> &str {
+    let mut rest = arguments.iter();
+    let mut found = "/etc/falco/falco.yaml";
+    while let Some(argument) = rest.next() {
+        if argument == "-c" {
+            found = rest.next().map_or(found, String::as_str);
+        } else if argument == "-o" || argument == "-r" {
+            rest.next();
+        } else if let Some(path) = argument.strip_prefix("-c").filter(|path| !path.is_empty()) {
+            found = path;
+        }
+    }
+    found
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (fs_err::metadata(a), fs_err::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => a == b,
+    }
+}
+
+/// Field 22 of /proc/PID/stat (proc(5)); the second field is in parentheses and may hold anything. `None` for a zombie.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = proc_text(pid, "stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+fn proc_text(pid: u32, name: &str) -> io::Result<String> {
+    fs_err::read(format!("/proc/{pid}/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_that_arguments_name() {
+        let of =
+            |arguments: &[&str]| config_file(&arguments.iter().map(|a| (*a).into()).collect::<Vec<_>>()).to_owned();
+        assert_eq!(of(&[]), "/etc/falco/falco.yaml");
+        assert_eq!(of(&["-o", "-c", "-c", "/a"]), "/a");
+        assert_eq!(of(&["-c/b"]), "/b");
+    }
+
+    #[test]
+    fn this_process_is_found_by_its_file_and_has_a_start_time() {
+        let binary = std::env::current_exe().unwrap();
+        let directory = PathBuf::from(format!("/proc/{}", std::process::id()));
+        assert_eq!(matches(&directory, &[], &binary), Some((3, 1)));
+        assert_eq!(matches(&directory, &[], Path::new("/nowhere")), None);
+        let words = ["sh".to_owned(), "/opt/falco".to_owned()];
+        assert_eq!(matches(&directory, &words, Path::new("/opt/falco")), Some((2, 2)));
+        assert!(start_time(std::process::id()).unwrap() > 0);
+        assert_eq!(start_time(u32::MAX), None);
+    }
+}

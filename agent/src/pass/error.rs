@@ -1,0 +1,206 @@
+//! What can end a pass.
+
+use falconer_manifests::falco_config::{AdoptError, EvaluateError};
+use falconer_manifests::finding::Findings;
+use falconer_manifests::generation::DraftError;
+use falconer_manifests::name::RelativePath;
+use falconer_manifests::remedy::Remedy;
+use falconer_manifests::revision::Revision;
+
+use crate::archive::ArchiveError;
+use crate::falco::FalcoError;
+use crate::git::GitError;
+use crate::index::IndexError;
+use crate::layout::LayoutError;
+use crate::registry::RegistryError;
+use crate::settings::SettingsError;
+use crate::store::StoreError;
+
+/// What can end a pass.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] reqwest::Error),
+    /// Git.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// An index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// An OCI layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The state directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host's Falco.
+    #[error(transparent)]
+    Falco(#[from] FalcoError),
+    /// falco.yaml cannot be edited.
+    #[error("{file} cannot be edited")]
+    Adopt {
+        /// The file.
+        file: String,
+        /// Why.
+        source: AdoptError,
+    },
+    /// falco.yaml cannot be evaluated.
+    #[error("{file} cannot be understood")]
+    FalcoConfig {
+        /// The file.
+        file: String,
+        /// Why.
+        source: EvaluateError,
+    },
+    /// The desired state is not what it must be.
+    #[error("{0}")]
+    Desired(#[from] Findings),
+    /// The ledger is not what it must be.
+    #[error("{0}")]
+    Ledger(#[source] LedgerError),
+    /// A document of the desired state is not in the repository.
+    #[error("revision {} has no {path}", revision.short())]
+    NoDocument {
+        /// The revision.
+        revision: Revision,
+        /// The document.
+        path: RelativePath,
+    },
+    /// A document of the desired state is not text.
+    #[error("{path} at revision {} is not UTF-8", revision.short())]
+    NotText {
+        /// The revision.
+        revision: Revision,
+        /// The document.
+        path: RelativePath,
+    },
+    /// The lockfile answers other inputs.
+    #[error("{path} at revision {} does not answer fleet.yaml", revision.short())]
+    StaleLock {
+        /// The revision.
+        revision: Revision,
+        /// The lockfile.
+        path: RelativePath,
+    },
+    /// A lockfile is required and not committed.
+    #[error("revision {} has no {path}, and this host requires one", revision.short())]
+    NoLock {
+        /// The revision.
+        revision: Revision,
+        /// The lockfile.
+        path: RelativePath,
+    },
+    /// The branch does not continue the revision that was accepted last.
+    #[error("branch {branch} was rewritten: {} does not descend from {}, which this host has accepted", to.short(), from.short())]
+    Rewritten {
+        /// The branch.
+        branch: String,
+        /// The revision that was accepted last.
+        from: Revision,
+        /// The revision that the branch names now.
+        to: Revision,
+    },
+    /// The config blob of an artifact is not what it must be.
+    #[error("the config of {artifact} is not well-formed")]
+    Config {
+        /// The artifact.
+        artifact: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The archive of an artifact is not what it must be.
+    #[error("the archive of {artifact} is not taken")]
+    Archive {
+        /// The artifact.
+        artifact: String,
+        /// Why.
+        source: ArchiveError,
+    },
+    /// A registry where a layout is meant.
+    #[error("{source_text} is no layout")]
+    NotALayout {
+        /// The source.
+        source_text: String,
+    },
+    /// Bytes cannot be taken.
+    #[error("cannot write")]
+    Write(#[source] std::io::Error),
+    /// A record cannot be written as text.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// A document of ours cannot be written as text.
+    #[error("{document} cannot be written as text: {reason}")]
+    Render {
+        /// The document.
+        document: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The ledger cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LedgerError(pub Findings);
+
+impl PassError {
+    /// Who can end it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Settings(error) => error.remedy(),
+            Self::Git(error) => error.remedy(),
+            Self::Registry(error) => error.remedy(),
+            Self::Index(error) => error.remedy(),
+            Self::Layout(error) => error.remedy(),
+            Self::Store(error) => error.remedy(),
+            Self::Falco(error) => error.remedy(),
+            Self::Adopt { source, .. } => source.remedy(),
+            Self::FalcoConfig { source, .. } => source.remedy(),
+            Self::Archive { source, .. } => source.remedy(),
+            Self::Desired(_)
+            | Self::NoDocument { .. }
+            | Self::NotText { .. }
+            | Self::StaleLock { .. }
+            | Self::NoLock { .. }
+            | Self::Rewritten { .. }
+            | Self::Config { .. } => Remedy::Author,
+            Self::Tls(_) | Self::Ledger(_) | Self::Write(_) => Remedy::Operator,
+            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
+        }
+    }
+
+    /// The next act.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Settings(error) => return Some(error.hint()),
+            Self::Git(error) => return error.hint(),
+            Self::Registry(error) => return error.hint(),
+            Self::Index(error) => return error.hint(),
+            Self::Layout(error) => return error.hint(),
+            Self::Store(error) => return error.hint(),
+            Self::Falco(error) => return error.hint(),
+            Self::Adopt { source, .. } => return source.hint(),
+            Self::FalcoConfig { source, .. } => return source.hint(),
+            Self::Archive { source, .. } => return source.hint(),
+            Self::Desired(_) | Self::Ledger(_) => return None,
+            Self::Tls(_) => "install the ca-certificates package",
+            Self::NoDocument { .. } => "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it",
+            Self::NotText { .. } => "save it as UTF-8",
+            Self::StaleLock { .. } | Self::NoLock { .. } => "run `falconer lock` in the repository and commit what it writes",
+            Self::Rewritten { .. } => "push a commit on top of the accepted revision; history that hosts follow is not rewritten",
+            Self::Config { .. } => "publish the artifact again",
+            Self::Write(_) => "make room on the disk",
+            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => "this is a bug of falconer; report it with this message",
+        };
+        Some(hint.to_string())
+    }
+}

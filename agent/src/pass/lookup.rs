@@ -1,0 +1,168 @@
+//! Answers the questions that resolving leaves open, and brings archives into a store.
+
+use std::io::Write as _;
+
+use falconer_manifests::artifact::ArtifactConfig;
+use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
+use falconer_manifests::digest::Digest;
+use falconer_manifests::fleet::DesiredState;
+use falconer_manifests::lockfile::{LockedFile, Lockfile};
+use falconer_manifests::oci::{self, ManifestOrIndex};
+use falconer_manifests::reference::Source;
+use falconer_manifests::resolve::{Resolution, resolve};
+
+use super::{PassError, Sources};
+use crate::archive::{self, Limits};
+use crate::layout::Layout;
+use crate::registry::{Repository, TagOrDigest};
+
+/// The longest manifest, in bytes.
+const MANIFEST_CAP: u64 = 4 << 20;
+/// The longest config blob, in bytes.
+const CONFIG_CAP: u64 = 1 << 20;
+/// The longest archive of rules, in bytes.
+pub(super) const LAYER_CAP: u64 = 8 << 20;
+
+impl Sources {
+    /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards.
+    ///
+    /// # Errors
+    /// What the desired state asks for and cannot be, or what keeps an index or a registry from answering.
+    pub async fn resolve(&self, desired: &DesiredState, blobs: &Layout) -> Result<Lockfile, PassError> {
+        let mut catalog = Catalog::default();
+        loop {
+            match resolve(desired, &catalog)? {
+                Resolution::Locked(lockfile) => return Ok(lockfile),
+                Resolution::Unknown(lookups) => {
+                    for lookup in lookups {
+                        self.answer(lookup, &mut catalog, blobs).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
+        match lookup {
+            Lookup::Index { name, url } => {
+                tracing::debug!(index = %name, %url, "asking the index");
+                let bytes = crate::index::fetch(&self.http, &url).await?;
+                let text = String::from_utf8_lossy(&bytes);
+                let index = falconer_manifests::index::parse(&url, &text)?;
+                catalog.indexes.insert(url, IndexAnswer { digest: Digest::of(&bytes), index });
+            }
+            Lookup::Tags { source } => {
+                let tags = match Repository::of(&source) {
+                    Some(repository) => self.registries.tags(&repository).await?,
+                    None => self.layout(&source)?.tag_names()?,
+                };
+                catalog.tags.insert(source, tags);
+            }
+            Lookup::Manifest { source, at } => {
+                tracing::debug!(%source, at = %at, "asking for the manifest");
+                let answer = self.manifest(&source, &at).await?;
+                catalog.manifests.insert((source, at), answer);
+            }
+            Lookup::Content { source, published } => {
+                let content = self.content(&source, &published, blobs).await?;
+                catalog.contents.insert(published.manifest, content);
+            }
+        }
+        Ok(())
+    }
+
+    async fn manifest(&self, source: &Source, at: &At) -> Result<ManifestAnswer, PassError> {
+        let Some((bytes, media_type, digest)) = self.manifest_bytes(source, at).await? else {
+            return Ok(ManifestAnswer::Missing);
+        };
+        let unsupported = |what: String| Ok(ManifestAnswer::Unsupported { what });
+        let manifest = match oci::parse(&bytes, media_type.as_deref()) {
+            Ok(ManifestOrIndex::Manifest(manifest)) => manifest,
+            Ok(ManifestOrIndex::Index(_)) => return unsupported("an image index, as plugins have".to_string()),
+            Err(error) => return unsupported(format!("no artifact: it {}", crate::error::chain(&error))),
+        };
+        let artifact = match manifest.artifact() {
+            Ok(artifact) => artifact,
+            Err(error) => return unsupported(format!("no Falco artifact: it {error}")),
+        };
+        let blob = |descriptor: &oci::Descriptor| Blob { digest: descriptor.digest.clone(), size: descriptor.size };
+        Ok(ManifestAnswer::Artifact(Published {
+            manifest: digest,
+            kind: artifact.kind,
+            config: blob(&manifest.config),
+            layer: blob(artifact.layer),
+        }))
+    }
+
+    async fn manifest_bytes(&self, source: &Source, at: &At) -> Result<Option<(Vec<u8>, Option<String>, Digest)>, PassError> {
+        if let Some(repository) = Repository::of(source) {
+            let wanted = match at {
+                At::Tag(tag) => TagOrDigest::Tag(tag.clone()),
+                At::Digest(digest) => TagOrDigest::Digest(digest.clone()),
+            };
+            return match self.registries.manifest(&repository, &wanted).await {
+                Ok(fetched) => Ok(Some((fetched.bytes, fetched.media_type, fetched.digest))),
+                Err(error) if error.is_missing() => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let layout = self.layout(source)?;
+        let (digest, media_type) = match at {
+            At::Digest(digest) => (digest.clone(), None),
+            At::Tag(tag) => match layout.resolve(tag.as_str())? {
+                Some(descriptor) => (descriptor.digest, Some(descriptor.media_type)),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((layout.read_blob(&digest, MANIFEST_CAP)?, media_type, digest)))
+    }
+
+    async fn content(&self, source: &Source, published: &Published, blobs: &Layout) -> Result<Content, PassError> {
+        let mut config = Vec::new();
+        self.read(source, &published.config, CONFIG_CAP, &mut config).await?;
+        let config = ArtifactConfig::parse(&config)
+            .map_err(|error| PassError::Config { artifact: format!("{source}@{}", published.manifest), source: error })?;
+        self.fetch(source, &published.layer, blobs).await?;
+        let archive = blobs.open_blob_verified(&published.layer.digest, LAYER_CAP)?;
+        let listed = archive::list(archive, &Limits::default())
+            .map_err(|error| PassError::Archive { artifact: format!("{source}@{}", published.manifest), source: error })?;
+        let mut files: Vec<_> = listed
+            .into_iter()
+            .map(|file| LockedFile { path: file.path, sha256: file.digest, size: file.size })
+            .collect();
+        files.sort();
+        Ok(Content { config, files })
+    }
+
+    /// Brings an archive into `blobs`, unless it is there and whole.
+    ///
+    /// # Errors
+    /// What keeps the source from giving it, or the disk from taking it.
+    pub async fn fetch(&self, source: &Source, layer: &Blob, blobs: &Layout) -> Result<(), PassError> {
+        if blobs.is_intact(&layer.digest, layer.size)? {
+            return Ok(());
+        }
+        tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
+        let mut writer = blobs.writer()?;
+        self.read(source, layer, LAYER_CAP, &mut writer).await?;
+        writer.finish(&layer.digest, layer.size)?;
+        Ok(())
+    }
+
+    async fn read(&self, source: &Source, blob: &Blob, cap: u64, out: &mut (dyn std::io::Write + Send)) -> Result<(), PassError> {
+        match Repository::of(source) {
+            Some(repository) => Ok(self.registries.blob(&repository, &blob.digest, blob.size, cap, out).await?),
+            None => {
+                let bytes = self.layout(source)?.read_blob(&blob.digest, cap)?;
+                out.write_all(&bytes).map_err(PassError::Write)
+            }
+        }
+    }
+
+    fn layout(&self, source: &Source) -> Result<Layout, PassError> {
+        match source {
+            Source::Layout { directory } => Ok(Layout::open(&self.base.join(directory))?),
+            Source::Registry { .. } => Err(PassError::NotALayout { source: source.to_string() }),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Looks at what is really there: on disk, in falco.yaml, in the running Falco.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use falconer_manifests::digest::Digest;
+use falconer_manifests::falco_answers::FalcoVersion;
+use falconer_manifests::falco_config::{self, Adoption};
+use falconer_manifests::generation::{GenerationNumber, MANIFEST, Record};
+use falconer_manifests::ledger::Ledger;
+use falconer_manifests::name::RelativePath;
+use falconer_manifests::observed::{
+    Entry, Inclusion, Loaded, Observed, ObservedFalco, ObservedGeneration, Pointer, RunningFalco,
+};
+use serde_json::{Map, Value};
+
+use super::{Agent, PassError};
+use crate::falco::{self, Presence};
+use crate::store::{self, Document, ObservedEntry, StateDirectory};
+
+/// The longest ledger, in bytes.
+const LEDGER_CAP: u64 = 1 << 20;
+/// The longest record of a generation, in bytes.
+const RECORD_CAP: u64 = 16 << 20;
+
+/// The host, and what only the agent needs to know of its Falco.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// What the planner sees.
+    pub(super) observed: Observed,
+    /// The settings that Falco would have without us.
+    pub(super) settings: Map<String, Value>,
+    /// The text of falco.yaml, where there is one.
+    pub(super) config_text: Option<String>,
+    /// The version of the host's Falco.
+    pub(super) version: Option<FalcoVersion>,
+    /// The process, when one runs.
+    pub(super) process: Option<falco::Falco>,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// When something cannot be looked at; what is merely wrong is an observation.
+pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Host, PassError> {
+    let ledger = ledger(state)?;
+    let presence = falco::version(&agent.falco).await?;
+    let version = match &presence {
+        Presence::Absent => None,
+        Presence::Present(versions) => versions.falco.clone(),
+    };
+    let (settings, config_text, inclusion) = configuration(agent, version.as_ref())?;
+    let process = falco::running(&agent.falco)?;
+    let loaded = match &process {
+        Some(_) => falco::loaded(&agent.falco).await.ok().map(loaded),
+        None => None,
+    };
+    let current = pointer(state)?;
+    let generations = generations(state, &ledger, &current)?;
+    let blobs = match state.open_store()? {
+        Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
+        None => BTreeSet::new(),
+    };
+    let falco = ObservedFalco {
+        version: version.as_ref().map(ToString::to_string),
+        config_file: agent.settings.falco.config_file.to_string(),
+        inclusion,
+        running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
+        loaded,
+    };
+    let observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
+    Ok(Host { observed, settings, config_text, version, process })
+}
+
+/// Reads the ledger; a host without one is a host where nothing was ever placed.
+pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
+    let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
+    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(PassError::Ledger)?)
+}
+
+type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
+
+fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Configuration, PassError> {
+    if !agent.falco.config_file.exists() {
+        return Ok((Map::new(), None, None));
+    }
+    let documents = falco::documents(&agent.falco, version)?;
+    let include = agent.include();
+    let evaluated = falco_config::evaluate(&documents.sources(version, Some(&include)))
+        .map_err(|source| PassError::FalcoConfig { file: documents.path.to_string(), source })?;
+    for note in &evaluated.notes {
+        tracing::debug!(file = %documents.path, "{note}");
+    }
+    let inclusion = match falco_config::adoption(&documents.text, &include, version) {
+        Adoption::Adopted => Inclusion::Included,
+        other => Inclusion::Not(other.to_string()),
+    };
+    Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
+}
+
+fn loaded(loaded: falconer_manifests::falco_answers::Loaded) -> Loaded {
+    let set = |files: BTreeMap<String, Vec<Digest>>| files.into_iter().map(|(name, digests)| (name, digests.into_iter().collect())).collect();
+    Loaded { rules_files: set(loaded.rules_files), config_files: set(loaded.config_files) }
+}
+
+fn pointer(state: &StateDirectory) -> Result<Pointer, PassError> {
+    Ok(match state.current()? {
+        store::Pointer::Missing => Pointer::Missing,
+        store::Pointer::Generation(number) => Pointer::Generation(number),
+        store::Pointer::Foreign(what) => Pointer::Foreign(what),
+    })
+}
+
+fn generations(
+    state: &StateDirectory,
+    ledger: &Ledger,
+    current: &Pointer,
+) -> Result<BTreeMap<GenerationNumber, ObservedGeneration>, PassError> {
+    let matters = |number: GenerationNumber| {
+        *current == Pointer::Generation(number) || ledger.good == Some(number) || ledger.trial == Some(number)
+    };
+    let mut generations = BTreeMap::new();
+    for number in state.generations()? {
+        let entries = match matters(number) {
+            true => Some(state.observe(number)?.into_iter().map(|(path, found)| (path, entry(found))).collect()),
+            false => None,
+        };
+        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), entries });
+    }
+    Ok(generations)
+}
+
+/// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.
+fn record(state: &StateDirectory, ledger: &Ledger, number: GenerationNumber) -> Option<Record> {
+    let path = RelativePath::parse(MANIFEST).ok()?;
+    let bytes = state.read_generation_file(number, &path, RECORD_CAP).ok()??;
+    if ledger.record_digest(number) != Some(&Digest::of(&bytes)) {
+        return None;
+    }
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn entry(found: ObservedEntry) -> Entry {
+    match found {
+        ObservedEntry::File { digest, size, mode, .. } => Entry::File { sha256: Some(digest), size, mode },
+        ObservedEntry::Directory { .. } => Entry::Directory,
+        ObservedEntry::Symlink { target } => Entry::Other(format!("a link to {target}")),
+        ObservedEntry::Other(what) => Entry::Other(what),
+    }
+}

@@ -1,0 +1,127 @@
+//! The rooms of one agent, opened with its settings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use falconer_manifests::name::{AbsolutePath, RelativePath};
+use url::Url;
+
+use super::PassError;
+use crate::falco::{Deadlines, FalcoSettings};
+use crate::git::{self, Credential, Remote, RemoteUrl};
+use crate::registry::{self, Registries};
+use crate::settings::{self, Settings};
+use crate::transfer;
+
+/// An agent: its settings and the rooms that they open.
+#[derive(Debug)]
+pub struct Agent {
+    /// The settings.
+    pub settings: Settings,
+    /// Where artifacts come from.
+    pub sources: Sources,
+    /// The desired-state repository.
+    pub(super) remote: Remote,
+    /// The repository for drift reports.
+    pub(super) report: Option<Remote>,
+    /// The host's Falco.
+    pub falco: FalcoSettings,
+}
+
+/// Where artifacts come from: registries, indexes, and layouts relative to a directory.
+#[derive(Debug)]
+pub struct Sources {
+    pub(super) http: reqwest::Client,
+    pub(super) registries: Registries,
+    pub(super) base: std::path::PathBuf,
+}
+
+impl Agent {
+    /// Opens the rooms. Nothing is asked or written yet.
+    ///
+    /// # Errors
+    /// When a URL or a login cannot be used, or TLS cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, PassError> {
+        let http = transfer::client()?;
+        let remote = |remote: &settings::Remote| -> Result<Remote, PassError> {
+            let url = RemoteUrl::parse(&remote.url, &settings.base)?;
+            Ok(Remote::new(&url, git_access(&remote.credentials), http.clone())?)
+        };
+        let web = Url::parse(&settings.falco.http);
+        Ok(Self {
+            sources: Sources::new(&settings, http.clone(), &settings.base)?,
+            remote: remote(&settings.repository.remote)?,
+            report: settings.report.as_ref().map(remote).transpose()?,
+            falco: FalcoSettings {
+                config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
+                binary: settings.falco.binary.clone(),
+                http: web.ok(),
+                deadlines: Deadlines::default(),
+            },
+            settings,
+        })
+    }
+
+    /// The include as falco.yaml names it: through `current`, so that making another generation live leaves falco.yaml alone.
+    #[must_use]
+    pub fn include(&self) -> AbsolutePath {
+        self.settings.state.join(&current_include())
+    }
+
+    /// How long Falco may take to take a generation up, and how long it must stay well after that.
+    pub(super) fn patience(&self) -> (Duration, Duration) {
+        (self.settings.falco.confirm_within, self.settings.falco.settle)
+    }
+}
+
+impl Sources {
+    /// Sources as `settings` has them; directories of layouts are relative to `base`.
+    ///
+    /// # Errors
+    /// When a login cannot be used.
+    pub fn new(settings: &Settings, http: reqwest::Client, base: &Path) -> Result<Self, PassError> {
+        let access = |registry: &settings::Registry| registry::Access {
+            plain_http: registry.plain_http,
+            credentials: registry_credentials(&registry.credentials),
+            token_realms: registry.token_realms.clone(),
+        };
+        let access: BTreeMap<_, _> = settings.registries.iter().map(|(name, registry)| (name.clone(), access(registry))).collect();
+        let registries = Registries::new(http.clone(), access);
+        let registries = match &settings.docker_config {
+            Some(path) => registries.with_docker_config(path.clone()),
+            None => registries,
+        };
+        Ok(Self { http, registries, base: base.to_path_buf() })
+    }
+}
+
+fn current_include() -> RelativePath {
+    RelativePath::known_include()
+}
+
+fn git_access(credentials: &settings::Credentials) -> git::Access {
+    let credential = match (&credentials.token, &credentials.password) {
+        (Some(token), _) => Credential::Bearer(token.clone()),
+        (None, Some(password)) => Credential::Basic {
+            // Git hosts that take access tokens as passwords want some user name.
+            username: credentials.username.clone().unwrap_or_else(|| "git".to_string()),
+            password: password.clone(),
+        },
+        (None, None) => Credential::None,
+    };
+    let mut access = git::Access { credential, ..git::Access::default() };
+    access.ssh.identity_file.clone_from(&credentials.identity_file);
+    access.ssh.known_hosts.clone_from(&credentials.known_hosts_file);
+    access
+}
+
+fn registry_credentials(credentials: &settings::Credentials) -> Option<registry::Credentials> {
+    match (&credentials.token, &credentials.username, &credentials.password) {
+        (Some(token), ..) => Some(registry::Credentials::Token(token.clone())),
+        (None, Some(username), Some(password)) => {
+            Some(registry::Credentials::Basic { username: username.clone(), password: password.clone() })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,180 @@
+//! What the repository asks for: from a revision to a composition.
+
+use std::collections::BTreeMap;
+
+use falconer_manifests::composition::{Composition, RepositoryFile, compose};
+use falconer_manifests::digest::Digest;
+use falconer_manifests::finding::{Finding, Findings};
+use falconer_manifests::fleet::{self, DesiredState, RulesEntry};
+use falconer_manifests::ledger::Ledger;
+use falconer_manifests::lockfile::{self, Lockfile};
+use falconer_manifests::name::RelativePath;
+use falconer_manifests::revision::Revision;
+use falconer_manifests::rules;
+
+use super::observe::Host;
+use super::{Agent, PassError, Refresh};
+use crate::git::{Lineage, Repository};
+use crate::store::{Document, Locked};
+
+/// The longest document of the desired state, in bytes.
+const DOCUMENT_CAP: u64 = 1 << 20;
+/// The longest rules file of the repository, in bytes.
+pub(super) const RULES_CAP: u64 = 8 << 20;
+/// A repository with more packs than this is fetched anew.
+const PACKS_AT_MOST: usize = 30;
+
+/// Asks for the tip of the branch and brings it here; gives the revision to follow.
+///
+/// # Errors
+/// When the remote cannot be asked, or the branch does not continue the revision that was accepted last.
+pub(super) async fn revision(agent: &mut Agent, repository: &mut Repository, ledger: &Ledger) -> Result<Revision, PassError> {
+    let branch = agent.settings.repository.branch.clone();
+    let tip = agent.remote.poll(&branch).await?;
+    let last = ledger.revision.as_ref().filter(|last| repository.has(last));
+    if Some(&tip) == last {
+        return Ok(tip);
+    }
+    if !repository.has(&tip) {
+        if repository.packs()? > PACKS_AT_MOST {
+            *repository = Repository::create_anew(repository.path())?;
+        }
+        let last = last.filter(|last| repository.has(last));
+        agent.remote.fetch(repository, &branch, &tip, last).await?;
+    }
+    match &ledger.revision {
+        Some(from) if agent.remote.lineage(repository, &tip, from)? == Lineage::Rewritten => {
+            Err(PassError::Rewritten { branch: branch.to_string(), from: from.clone(), to: tip })
+        }
+        _ => Ok(tip),
+    }
+}
+
+/// What `revision` asks of this host.
+///
+/// # Errors
+/// What is wrong with the desired state, or what keeps it from being resolved.
+pub(super) async fn composition(
+    agent: &Agent,
+    state: &Locked,
+    repository: &Repository,
+    host: &mut Host,
+    revision: &Revision,
+    refresh: Refresh,
+    now: u64,
+) -> Result<Composition, PassError> {
+    let read = |name: &str| document(agent, repository, revision, name);
+    let fleet_path = at(agent, "fleet.yaml");
+    let text = read("fleet.yaml")?.ok_or_else(|| PassError::NoDocument { revision: revision.clone(), path: fleet_path })?;
+    let desired = fleet::parse("fleet.yaml", &text)?;
+    may_set(agent, &desired)?;
+    let lockfile = match read(lockfile::FILE_NAME)? {
+        Some(text) => committed(agent, &desired, revision, &text)?,
+        None if agent.settings.repository.lock_required => {
+            return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, lockfile::FILE_NAME) });
+        }
+        None => resolved(agent, state, host, &desired, refresh, now).await?,
+    };
+    let files = repository_files(agent, repository, revision, &desired)?;
+    Ok(compose(revision, &desired, &lockfile, &files, &host.settings)?)
+}
+
+/// The bytes of a file that the desired state names, and its path in the repository.
+pub(super) fn repository_file(
+    agent: &Agent,
+    repository: &Repository,
+    revision: &Revision,
+    path: &RelativePath,
+) -> Result<Option<Vec<u8>>, PassError> {
+    Ok(repository.read_file(revision, &at(agent, path.as_str()), RULES_CAP)?)
+}
+
+/// The path in the repository of what `fleet.yaml` calls `name`.
+fn at(agent: &Agent, name: &str) -> RelativePath {
+    match &agent.settings.repository.path {
+        Some(directory) => directory.join(name),
+        None => RelativePath::from_checked(name),
+    }
+}
+
+fn document(agent: &Agent, repository: &Repository, revision: &Revision, name: &str) -> Result<Option<String>, PassError> {
+    let path = at(agent, name);
+    let Some(bytes) = repository.read_file(revision, &path, DOCUMENT_CAP)? else { return Ok(None) };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(PassError::NotText { revision: revision.clone(), path }),
+    }
+}
+
+/// Git may not widen what it may set: the keys are the host's own policy.
+fn may_set(agent: &Agent, desired: &DesiredState) -> Result<(), Findings> {
+    let allowed = &agent.settings.config_keys;
+    let refused = desired.config.iter().filter(|setting| !allowed.contains(&setting.key));
+    let findings = refused.map(|setting| Finding {
+        location: setting.at.clone(),
+        message: format!("this host does not let the repository set `{}`", setting.key),
+        hint: "take it out, or add it to `config_keys` in policy.toml on the host".to_string(),
+    });
+    Findings::none_or(findings.collect(), ())
+}
+
+fn committed(agent: &Agent, desired: &DesiredState, revision: &Revision, text: &str) -> Result<Lockfile, PassError> {
+    let lockfile = Lockfile::parse(lockfile::FILE_NAME, text)?;
+    if lockfile.inputs != fleet::inputs_digest(desired) {
+        return Err(PassError::StaleLock { revision: revision.clone(), path: at(agent, lockfile::FILE_NAME) });
+    }
+    Ok(lockfile)
+}
+
+/// A resolution of our own: the last one while it answers the same inputs and is young enough, else a new one.
+async fn resolved(
+    agent: &Agent,
+    state: &Locked,
+    host: &mut Host,
+    desired: &DesiredState,
+    refresh: Refresh,
+    now: u64,
+) -> Result<Lockfile, PassError> {
+    let kept = state.read_document(Document::Resolution, DOCUMENT_CAP)?;
+    let kept = kept.and_then(|bytes| Lockfile::parse("resolution", &String::from_utf8_lossy(&bytes)).ok());
+    let good_for = agent.settings.schedule.resolve_every.as_secs();
+    // A clock that was set back makes a resolution old, not young for ever.
+    let is_young = |at: u64| at <= now && now - at < good_for;
+    match kept {
+        Some(kept)
+            if refresh == Refresh::WhenOld
+                && kept.inputs == fleet::inputs_digest(desired)
+                && host.observed.ledger.resolved_at.is_some_and(is_young) =>
+        {
+            Ok(kept)
+        }
+        _ => {
+            let lockfile = agent.sources.resolve(desired, state.store()).await?;
+            let text = lockfile
+                .render()
+                .map_err(|error| PassError::Render { document: "the resolution", reason: error.to_string() })?;
+            state.replace_document(Document::Resolution, text.as_bytes())?;
+            host.observed.ledger.resolved_at = Some(now);
+            // Archives that were looked into are in the store now.
+            host.observed.blobs = state.store().blobs()?.into_iter().map(|(digest, _)| digest).collect();
+            Ok(lockfile)
+        }
+    }
+}
+
+fn repository_files(
+    agent: &Agent,
+    repository: &Repository,
+    revision: &Revision,
+    desired: &DesiredState,
+) -> Result<BTreeMap<RelativePath, RepositoryFile>, PassError> {
+    let mut files = BTreeMap::new();
+    for entry in &desired.rules_files {
+        let RulesEntry::File { path, .. } = entry else { continue };
+        if let Some(bytes) = repository_file(agent, repository, revision, path)? {
+            rules::check(path.as_str(), &String::from_utf8_lossy(&bytes))?;
+            files.insert(path.clone(), RepositoryFile { sha256: Digest::of(&bytes), size: bytes.len() as u64 });
+        }
+    }
+    Ok(files)
+}

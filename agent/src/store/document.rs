@@ -1,0 +1,110 @@
+//! Small files in the state directory: whole documents, and work files.
+
+use std::path::PathBuf;
+
+use rustix::fs::FileType;
+
+use super::{Locked, StateDirectory, StoreError};
+use crate::layout::directory::{Directory, FILE_MODE, FileError};
+
+/// A document in the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// What we must remember.
+    Ledger,
+    /// How we are.
+    Status,
+    /// What is really on this host.
+    HostLock,
+}
+
+impl Document {
+    pub(super) const ALL: [Self; 3] = [Self::Ledger, Self::Status, Self::HostLock];
+
+    /// Its file's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Status => "status.json",
+            Self::HostLock => "host.lock",
+        }
+    }
+
+    pub(super) const fn temporary(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger.tmp",
+            Self::Status => "status.json.tmp",
+            Self::HostLock => "host.lock.tmp",
+        }
+    }
+}
+
+impl StateDirectory {
+    /// Reads a document of at most `cap` bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// When something else stands there, when it is longer, or when it cannot be read: never an empty document instead.
+    pub fn read_document(&self, document: Document, cap: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(root) = &self.root else { return Ok(None) };
+        Ok(root.read_file(document.name(), cap)?)
+    }
+}
+
+impl Locked {
+    /// Replaces a document durably in one step; gives whether it was another one before. When it was not, nothing is
+    /// written.
+    ///
+    /// # Errors
+    /// When a step fails. The document is then the old one, or the new one that may not be durable.
+    pub fn replace_document(&self, document: Document, content: &[u8]) -> Result<bool, StoreError> {
+        if self.is_already(document, content)? {
+            return Ok(false);
+        }
+        self.root.replace_file(document.name(), document.temporary(), content)?;
+        Ok(true)
+    }
+
+    /// Creates a file in the work directory that only we may read, and that is gone when the value is. `name` is a single
+    /// path part.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn work_file(&self, name: &str, content: &[u8]) -> Result<WorkFile<'_>, StoreError> {
+        self.work.remove_tree(name)?;
+        let mut file = self.work.create_file(name, 0o600)?;
+        let work_file = WorkFile { directory: &self.work, name: name.into(), path: file.path().to_owned() };
+        file.write_all(content)?;
+        Ok(work_file)
+    }
+
+    fn is_already(&self, document: Document, content: &[u8]) -> Result<bool, FileError> {
+        let Some(status) = self.root.stat(document.name())? else { return Ok(false) };
+        let same_kind = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
+            && status.st_mode & 0o7777 == FILE_MODE
+            && u64::try_from(status.st_size) == Ok(content.len() as u64);
+        Ok(same_kind && self.root.read_file(document.name(), content.len() as u64)?.is_some_and(|old| old == content))
+    }
+}
+
+/// A file in the work directory. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct WorkFile<'lock> {
+    directory: &'lock Directory,
+    name: String,
+    path: PathBuf,
+}
+
+impl WorkFile<'_> {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+}
+
+impl Drop for WorkFile<'_> {
+    fn drop(&mut self) {
+        self.directory.discard(&self.name);
+    }
+}

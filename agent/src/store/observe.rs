@@ -1,0 +1,203 @@
+//! Looking at what is really in a generation.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+
+use falconer_manifests::digest::Digest;
+use falconer_manifests::generation::GenerationNumber;
+use falconer_manifests::name::RelativePath;
+use rustix::fs::{FileType, Stat};
+
+use super::{GENERATIONS, StateDirectory, StoreError, kind_of, split};
+use crate::layout::digest_of;
+use crate::layout::directory::{Directory, FileError};
+
+/// No generation of ours has more entries.
+const ENTRIES_CAP: usize = 4096;
+
+/// No file of ours is longer, in bytes. Longer ones are not read.
+const FILE_CAP: u64 = 64 << 20;
+
+/// No generation of ours is longer, in bytes. What comes behind is not read.
+const TOTAL_CAP: u64 = 512 << 20;
+
+/// No generation of ours is deeper.
+const DEPTH_CAP: usize = 16;
+
+/// What is at a path in a generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservedEntry {
+    /// A regular file.
+    File {
+        /// The digest of its content.
+        digest: Digest,
+        /// Its length in bytes.
+        size: u64,
+        /// Its permission bits, setuid, setgid and sticky included.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points to, escaped.
+        target: String,
+    },
+    /// A directory. What is in it has entries of its own.
+    Directory {
+        /// Its permission bits, setuid, setgid and sticky included.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// Something else, or something that could not be looked into; as text what it is.
+    Other(String),
+}
+
+impl StateDirectory {
+    /// Everything in generation `number`, extra entries included; nothing when there is no such directory. No link is
+    /// followed. What is too much, too long, too deep or unreadable is [`ObservedEntry::Other`], so that it is found to
+    /// differ and does not stop anybody. A name that is no [`RelativePath`] has its odd bytes written as `%` and two hex
+    /// digits.
+    ///
+    /// # Errors
+    /// When the system itself is short of something, e.g. of file descriptors.
+    pub fn observe(&self, number: GenerationNumber) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
+        let mut walk = Walk { entries: BTreeMap::new(), bytes_left: TOTAL_CAP };
+        let generation = match self.generation_directory(number, "") {
+            Err(StoreError::File(error)) if error.is_not_found() || error.is_not_a_directory() => {
+                return Ok(walk.entries);
+            }
+            generation => generation?,
+        };
+        walk.directory(&generation, "", DEPTH_CAP)?;
+        Ok(walk.entries)
+    }
+
+    /// Reads a file of a generation, of at most `cap` bytes; `None` when there is none. Its content is not verified.
+    ///
+    /// # Errors
+    /// When something else stands there, when it is longer, or when it cannot be read.
+    pub fn read_generation_file(
+        &self,
+        number: GenerationNumber,
+        path: &RelativePath,
+        cap: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let (parent, name) = split(path.as_str());
+        let directory = match self.generation_directory(number, parent) {
+            Err(StoreError::File(error)) if error.is_not_found() => return Ok(None),
+            directory => directory?,
+        };
+        Ok(directory.read_file(name, cap)?)
+    }
+
+    /// The directory `path` in a generation; empty for the generation itself.
+    pub(super) fn generation_directory(&self, number: GenerationNumber, path: &str) -> Result<Directory, StoreError> {
+        let absent = || FileError::new("open", self.generation_path(number), io::ErrorKind::NotFound.into());
+        let mut directory = self.subdirectory(GENERATIONS)?.ok_or_else(absent)?.subdirectory(number.to_string())?;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            directory = directory.subdirectory(part)?;
+        }
+        Ok(directory)
+    }
+}
+
+struct Walk {
+    entries: BTreeMap<RelativePath, ObservedEntry>,
+    bytes_left: u64,
+}
+
+impl Walk {
+    fn directory(&mut self, directory: &Directory, path: &str, depth: usize) -> Result<(), FileError> {
+        for name in directory.names(ENTRIES_CAP + 1)? {
+            let full = self.entries.len() >= ENTRIES_CAP;
+            let Some(path) = relative_path(path, &name) else { continue };
+            if full {
+                self.entries.insert(path, ObservedEntry::Other(format!("one of more than {ENTRIES_CAP} entries")));
+                return Ok(());
+            }
+            // Gone since it was listed: so it is not there.
+            let Some(status) = directory.stat(&name)? else { continue };
+            let entry = match FileType::from_raw_mode(status.st_mode) {
+                FileType::RegularFile => self.file(directory, &name, &status),
+                FileType::Directory => self.subdirectory(directory, &name, &path, depth),
+                FileType::Symlink => directory.read_link(&name).map(|target| ObservedEntry::Symlink {
+                    target: target.to_string_lossy().escape_debug().to_string(),
+                }),
+                _ => Ok(ObservedEntry::Other(kind_of(status.st_mode).into())),
+            };
+            match entry {
+                Ok(entry) => {
+                    self.entries.insert(path, entry);
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) if is_about_the_entry(&error) => {
+                    let text = format!("{} that cannot be read: {}", kind_of(status.st_mode), error.source);
+                    self.entries.insert(path, ObservedEntry::Other(text));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn subdirectory(
+        &mut self,
+        parent: &Directory,
+        name: &OsStr,
+        path: &RelativePath,
+        depth: usize,
+    ) -> Result<ObservedEntry, FileError> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Ok(ObservedEntry::Other(format!("a directory deeper than {DEPTH_CAP} others")));
+        };
+        let directory = parent.subdirectory(name)?;
+        let status = directory.own_stat()?;
+        self.directory(&directory, path.as_str(), depth)?;
+        Ok(ObservedEntry::Directory { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
+    }
+
+    fn file(&mut self, directory: &Directory, name: &OsStr, status: &Stat) -> Result<ObservedEntry, FileError> {
+        let size = u64::try_from(status.st_size).unwrap_or_default();
+        if size > FILE_CAP.min(self.bytes_left) {
+            return Ok(ObservedEntry::Other(format!("a regular file of {size} bytes, too long to be ours")));
+        }
+        self.bytes_left -= size;
+        let file = directory.open_file(name)?;
+        // A file that grows meanwhile is not read for ever, and has another digest than that of its beginning.
+        let digest = digest_of(&mut file.take(size.saturating_add(1)))
+            .map_err(|source| FileError::new("read", directory.path().join(name), source))?;
+        Ok(ObservedEntry::File { digest, size, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
+    }
+}
+
+/// Whether only this entry is at fault, so that looking at the others goes on.
+fn is_about_the_entry(error: &FileError) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(&error.source),
+        Some(Errno::ACCESS | Errno::PERM | Errno::IO | Errno::LOOP | Errno::NOTDIR | Errno::STALE)
+    ) || error.source.kind() == io::ErrorKind::InvalidInput
+}
+
+/// The path of `name` in `parent`; `None` when it is too long to be a path of ours even so.
+fn relative_path(parent: &str, name: &OsStr) -> Option<RelativePath> {
+    let join = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+    if let Some(path) = name.to_str().and_then(|name| RelativePath::parse(&join(name)).ok()) {
+        return Some(path);
+    }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-+@,: ".contains(byte);
+    let escaped: String = name
+        .as_bytes()
+        .iter()
+        .map(|byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    RelativePath::parse(&join(&escaped)).ok()
+}

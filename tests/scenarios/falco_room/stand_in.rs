@@ -1,0 +1,72 @@
+//! The stand-in itself behaves as the real program was measured to.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
+
+fn send(stand_in: &FalcoStandIn, signal: Signal) {
+    kill_process(Pid::from_raw(stand_in.pid().cast_signed()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn sighup_kills_before_the_start_and_in_the_window_of_a_reload() {
+    let host = Host::new(true);
+    let mut stand_in = FalcoStandIn::start(&host.config_file(), &[]).unwrap();
+    let settings = settings(&host.config_file(), None);
+    stand_in.wait_for(SOON, |_| running(&settings).unwrap().is_some_and(|falco| !falco.catches_sighup)).unwrap();
+    send(&stand_in, Signal::HUP);
+    assert_eq!(stand_in.wait_ended(SOON).unwrap().signal(), Some(1));
+
+    let (mut stand_in, settings) = host.start(&[], &[]);
+    send(&stand_in, Signal::HUP);
+    stand_in.wait_for(SOON, |stand_in| !found(&settings, stand_in).catches_sighup).unwrap();
+    assert!(stand_in.page("/healthz").is_err(), "the web server is down in the window");
+    send(&stand_in, Signal::HUP);
+    assert_eq!(stand_in.wait_ended(SOON).unwrap().signal(), Some(1));
+}
+
+#[test]
+fn signals_close_together_make_one_reload_in_the_same_process() {
+    let host = Host::new(true);
+    let (mut stand_in, settings) = host.start(&[], &[]);
+    let before = found(&settings, &stand_in);
+    for _ in 0..3 {
+        send(&stand_in, Signal::HUP);
+    }
+    stand_in.wait_for(SOON, |stand_in| stand_in.output().matches("Falco version").count() == 2).unwrap();
+    stand_in.wait_ready().unwrap();
+    let after = found(&settings, &stand_in);
+    assert_eq!((before.start_time_ticks, before.arguments), (after.start_time_ticks, after.arguments));
+    assert_eq!(stand_in.output().matches("SIGHUP received").count(), 1);
+    send(&stand_in, Signal::TERM);
+    assert_eq!(stand_in.wait_ended(SOON).unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_start_that_fails_says_why() {
+    let host = Host::new(true);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary().unwrap());
+        let ended = command.args(["-c", host.config_file().to_str().unwrap()]).args(arguments).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    assert_eq!(run(&["--dry-run"]), (Some(0), String::new()));
+    assert_eq!(run(&["-r", "/gone.yaml"]), (Some(1), "Error: Could not open file /gone.yaml for reading\n".into()));
+    assert_eq!(run(&["--version", "--nonsense"]).0, Some(1));
+
+    let (stand_in, _settings) = host.start(&[], &[]);
+    let port = format!("webserver.listen_port={}", stand_in.port());
+    let (code, said) = run(&["-o", &port]);
+    assert_eq!(code, Some(1));
+    assert!(said.ends_with("Error: Runtime error: an error occurred while starting webserver. Exiting.\n"), "{said}");
+
+    host.write_rules("- rule: [\n", "10-a.yaml");
+    assert!(run(&["--dry-run"]).1.contains("LOAD_ERR_YAML_PARSE"));
+    std::fs::write(host.path("falconer.yaml"), "rules_files: [\n").unwrap();
+    let (code, said) = run(&["--dry-run"]);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("Cannot read config file (") && said.ends_with("Error: std::exception\n"), "{said}");
+}

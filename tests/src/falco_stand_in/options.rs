@@ -1,0 +1,77 @@
+//! The command line: Falco's (the parts that a unit uses) and the switches of the stand-in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use falconer_manifests::falco_answers::FalcoVersion;
+
+/// What the stand-in was told.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) config_file: PathBuf,
+    /// `-r`, which replaces the rules files of the configuration.
+    pub(super) rules_files: Vec<String>,
+    /// `-o`, which beats every file.
+    pub(super) settings: Vec<String>,
+    pub(super) dry_run: bool,
+    pub(super) version_only: bool,
+    pub(super) release: FalcoVersion,
+    pub(super) faults: Faults,
+}
+
+/// What goes wrong on purpose.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults {
+    pub(super) die_at_reload: bool,
+    pub(super) ignore_sighup: bool,
+    pub(super) metrics_off: bool,
+    pub(super) crash_after_reload: Option<Duration>,
+    pub(super) slow_reload: Option<Duration>,
+}
+
+/// Reads the arguments after the program's name.
+pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Options, String> {
+    let mut arguments = arguments.into_iter();
+    let mut options = Options {
+        config_file: "/etc/falco/falco.yaml".into(),
+        rules_files: Vec::new(),
+        settings: Vec::new(),
+        dry_run: false,
+        version_only: false,
+        release: FalcoVersion::parse("0.44.1").ok_or("no release")?,
+        faults: Faults::default(),
+    };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("Option '{argument}' is missing an argument"));
+        match argument.as_str() {
+            "-c" => options.config_file = value()?.into(),
+            "-r" => options.rules_files.push(value()?),
+            "-o" => options.settings.push(value()?),
+            "-U" => {}
+            "--dry-run" => options.dry_run = true,
+            "--version" => options.version_only = true,
+            _ => match argument.split_once('=') {
+                Some(("--stand-in-version", text)) => {
+                    options.release = FalcoVersion::parse(text).ok_or("not a release")?;
+                }
+                Some(("--stand-in-fault", text)) => fault(&mut options.faults, text)?,
+                _ => return Err(format!("Option '{argument}' does not exist")),
+            },
+        }
+    }
+    Ok(options)
+}
+
+fn fault(faults: &mut Faults, text: &str) -> Result<(), String> {
+    let (kind, milliseconds) = text.split_once(':').unwrap_or((text, "0"));
+    let time = milliseconds.parse().map(Duration::from_millis).map_err(|error| format!("{text}: {error}"))?;
+    match kind {
+        "die-at-reload" => faults.die_at_reload = true,
+        "ignore-sighup" => faults.ignore_sighup = true,
+        "metrics-off" => faults.metrics_off = true,
+        "crash-after-reload" => faults.crash_after_reload = Some(time),
+        "slow-reload" => faults.slow_reload = Some(time),
+        _ => return Err(format!("no such fault: {text}")),
+    }
+    Ok(())
+}
