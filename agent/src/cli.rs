@@ -1,7 +1,7 @@
 //! The command line: what was typed, handed to the pass and printed.
 
-mod artifact;
 mod arguments;
+mod artifact;
 mod host;
 mod lock;
 mod print;
@@ -73,7 +73,11 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         }
         Command::Man { directory } => {
             clap_mangen::generate_to(Arguments::command(), directory).map_err(|error| {
-                Failure::of(error, Remedy::Operator, Some("name a directory that exists and can be written".to_string()))
+                Failure::of(
+                    error,
+                    Remedy::Operator,
+                    Some("name a directory that exists and can be written".to_string()),
+                )
             })?;
             Ok(0)
         }

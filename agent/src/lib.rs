@@ -1,11 +1,16 @@
 //! The agent: the rooms that touch something, the pass, the daemon and the command line.
 
+pub mod adoption;
 pub mod archive;
+pub mod cli;
+pub mod daemon;
+pub mod error;
 pub mod falco;
 pub mod git;
 pub mod index;
 pub mod layout;
 pub mod pack;
+pub mod pass;
 pub mod registry;
 pub mod settings;
 pub mod store;

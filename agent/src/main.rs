@@ -1,3 +1,7 @@
 //! The `falconer` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    falconer::cli::main()
+}

@@ -107,6 +107,12 @@ impl StateDirectory {
         self.path.join(GENERATIONS).join(number.to_string())
     }
 
+    /// Where files for a moment are, e.g. the configuration that Falco is to try.
+    #[must_use]
+    pub fn work_directory(&self) -> PathBuf {
+        self.path.join(WORK)
+    }
+
     /// All numbers that are taken, sorted: also those of damaged generations, and of what somebody has put in the place of
     /// one. A new generation takes a number above them.
     ///

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::falco_config::{self, Include};
 use crate::finding::{Finding, Findings, Location};
 use crate::fleet::{DesiredState, RulesEntry};
+use crate::generation::GenerationNumber;
 use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
 use crate::name::{AbsolutePath, ArtifactName, RelativePath};
 use crate::revision::Revision;
@@ -20,6 +21,19 @@ use crate::revision::Revision;
 /// The file that Falco's falco.yaml includes. Falco's metric for configuration files has base names only, so it is
 /// told from falco.yaml by its name.
 pub const INCLUDE: &str = "falconer.yaml";
+
+/// The include as falco.yaml names it, for a state directory at `state`: through `current`, so that making another
+/// generation live leaves falco.yaml alone.
+#[must_use]
+pub fn include_path(state: &AbsolutePath) -> AbsolutePath {
+    state.join(&RelativePath::known(format!("current/{INCLUDE}")))
+}
+
+/// The include of one generation.
+#[must_use]
+pub fn generation_include_path(state: &AbsolutePath, generation: GenerationNumber) -> AbsolutePath {
+    state.join(&generation.directory()).join(&RelativePath::known(INCLUDE))
+}
 
 /// What a generation is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +165,7 @@ impl Composition {
         };
         let include =
             Include { rules_files: self.rules_files.iter().map(path).collect(), settings: self.settings.clone() };
-        include.render("# Written by falconer from the desired state; a change here is drift and does not last.\n")
+        include.render("Written by falconer from the desired state; a change here is drift and does not last.")
     }
 }
 

@@ -182,14 +182,14 @@ fn not_loaded(observed: &Observed) -> Vec<Drift> {
     let mut drift = Vec::new();
     for placed in record.composition.placed() {
         let base = placed.path.base_name();
-        let seen = loaded.rules_files.get(base);
-        if seen.is_none_or(|digests| !digests.contains(&placed.sha256)) {
-            let seen = seen.map(|digests| digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        let seen = loaded.rules_digests(base);
+        if !seen.contains(&placed.sha256) {
+            let digests = seen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             drift.push(Drift {
                 kind: DriftKind::NotLoaded,
                 path: format!("{root}/{}", placed.path),
                 expected: placed.sha256.to_string(),
-                observed: seen.unwrap_or_else(|| "not loaded by Falco".to_string()),
+                observed: if seen.is_empty() { "not loaded by Falco".to_string() } else { digests },
             });
         }
     }

@@ -32,6 +32,9 @@ mod version;
 
 pub use version::VersionRequest;
 
+/// The name of the document.
+pub const FILE_NAME: &str = "fleet.yaml";
+
 /// The size in bytes that `fleet.yaml` may have.
 pub const FLEET_CAP: usize = 1 << 20;
 
@@ -110,6 +113,12 @@ pub struct Setting {
     pub value: Json,
     /// The key in the document.
     pub at: Location,
+}
+
+/// The path of the document in the directory of the desired state.
+#[must_use]
+pub fn path() -> RelativePath {
+    RelativePath::known(FILE_NAME)
 }
 
 /// Parses `fleet.yaml`; `file` is the name that findings and locations give.

@@ -137,6 +137,12 @@ impl Draft {
     }
 }
 
+/// The path of the record in a generation.
+#[must_use]
+pub fn manifest_path() -> RelativePath {
+    RelativePath::known(MANIFEST)
+}
+
 /// A generation could not be worked out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the record of a generation cannot be written: {0}")]

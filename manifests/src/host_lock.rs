@@ -213,6 +213,12 @@ fn host_file(observed: &Observed, placed: &PlacedFile, path: RelativePath) -> Op
     }
 }
 
+/// The path of the drift report in the commit that holds it.
+#[must_use]
+pub fn path() -> RelativePath {
+    RelativePath::known(FILE_NAME)
+}
+
 /// The Git reference that holds the drift report of `host`: `refs/falconer/hosts/<hh>/<host>`, where `hh` are the first
 /// two hex digits of the sha256 of the host's name, so that no directory of references grows too large.
 #[must_use]

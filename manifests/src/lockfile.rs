@@ -154,6 +154,12 @@ impl Lockfile {
     }
 }
 
+/// The path of the lockfile in the directory of the desired state.
+#[must_use]
+pub fn path() -> RelativePath {
+    RelativePath::known(FILE_NAME)
+}
+
 /// The finding that a TOML error is, with its place in `text`.
 #[must_use]
 pub fn toml_finding(file: &str, text: &str, error: &toml::de::Error, hint: &str) -> Findings {

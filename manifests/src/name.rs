@@ -51,6 +51,12 @@ impl RelativePath {
     pub fn base_name(&self) -> &str {
         self.as_str().rsplit('/').next().unwrap_or_default()
     }
+
+    /// `path` below this directory.
+    #[must_use]
+    pub fn join(&self, path: &Self) -> Self {
+        Self(alloc::format!("{self}/{path}"))
+    }
 }
 
 impl AbsolutePath {

@@ -2,9 +2,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::digest::Digest;
+use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
 use crate::ledger::Ledger;
 use crate::name::{AbsolutePath, RelativePath};
@@ -75,9 +75,10 @@ pub struct ObservedFalco {
     pub inclusion: Option<Inclusion>,
     /// The process, when one runs.
     pub running: Option<RunningFalco>,
+    /// Whether its version and settings let it take SIGHUP as a request to load everything again.
+    pub reloads: bool,
     /// What it says it has loaded; `None` when it does not say.
     pub loaded: Option<Loaded>,
-
 }
 
 /// Whether falco.yaml includes us.
@@ -96,15 +97,6 @@ pub struct RunningFalco {
     pub pid: u32,
     /// When the process started, in clock ticks since boot: with the id it names the process for good.
     pub started: u64,
-}
-
-/// What Falco says it has loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Loaded {
-    /// Digests of rules files by base name.
-    pub rules_files: BTreeMap<String, BTreeSet<Digest>>,
-    /// Digests of configuration files by base name.
-    pub config_files: BTreeMap<String, BTreeSet<Digest>>,
 }
 
 impl Observed {

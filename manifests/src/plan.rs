@@ -206,8 +206,8 @@ fn rebuild_steps(wanted: &Composition, damage: Vec<Drift>, observed: &Observed) 
 /// The steps after which Falco has the generation, or we know that it has not.
 fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
     let mut steps = Vec::new();
-    let included = observed.falco.inclusion == Some(Inclusion::Included);
-    if let (true, true, Some(falco)) = (reload, included, &observed.falco.running) {
+    let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
+    if let (true, true, Some(falco)) = (reload, hears, &observed.falco.running) {
         steps.push(Step::Reload { pid: falco.pid, started: falco.started });
     }
     let placed = record.composition.placed();
@@ -224,9 +224,7 @@ fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
 
 fn is_loaded(record: &Record, observed: &Observed) -> bool {
     observed.falco.loaded.as_ref().is_some_and(|loaded| {
-        record.composition.placed().all(|placed| {
-            loaded.rules_files.get(placed.path.base_name()).is_some_and(|digests| digests.contains(&placed.sha256))
-        })
+        record.composition.placed().all(|placed| loaded.rules_digests(placed.path.base_name()).contains(&placed.sha256))
     })
 }
 
@@ -234,6 +232,7 @@ fn is_loaded(record: &Record, observed: &Observed) -> bool {
 fn may_reload(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
     let falco = observed.falco.running.as_ref();
     drift.iter().any(|drift| drift.kind == DriftKind::NotLoaded)
+        && observed.falco.reloads
         && falco.is_some_and(|falco| !observed.ledger.is_deaf(record.generation, falco))
 }
 

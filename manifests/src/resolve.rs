@@ -11,7 +11,7 @@ use crate::catalog::{At, Catalog, Lookup, ManifestAnswer};
 use crate::finding::{Finding, Findings};
 use crate::fleet::{self, ArtifactRequest, DesiredState, VersionRequest};
 use crate::lockfile::{LockedArtifact, LockedContent, LockedIndex, Lockfile};
-use crate::reference::{Reference, Source, Tag};
+use crate::reference::{Source, Tag};
 
 /// What [`resolve`] can say with the answers that it has.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,14 +142,7 @@ fn source_by_name(desired: &DesiredState, request: &ArtifactRequest, catalog: &C
         let hint = "correct the name, or say where it is with `ref: host/repository`".to_string();
         return Err(Pending::impossible(request, message, hint));
     };
-    let text = format!("{}/{}", entry.registry, entry.repository);
-    match Reference::parse(&text) {
-        Ok(reference) => Ok(reference.source),
-        Err(malformed) => {
-            let message = format!("the index has no usable place for `{}`: {malformed}", request.name);
-            Err(Pending::impossible(request, message, "say where it is with `ref: host/repository`".to_string()))
-        }
-    }
+    Ok(entry.source.clone())
 }
 
 /// The highest tag that meets the requirement; tags are read as leniently as falcoctl reads versions (`v1.0`, `1`), and

@@ -95,7 +95,9 @@ impl Repository {
         open_here(&self.path).map_err(|source| damaged(&self.path, source))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

@@ -64,7 +64,7 @@ pub enum PassError {
     Desired(#[from] Findings),
     /// The ledger is not what it must be.
     #[error("{0}")]
-    Ledger(#[source] LedgerError),
+    Ledger(#[from] LedgerError),
     /// A document of the desired state is not in the repository.
     #[error("revision {} has no {path}", revision.short())]
     NoDocument {
@@ -124,14 +124,17 @@ pub enum PassError {
         source: ArchiveError,
     },
     /// A registry where a layout is meant.
-    #[error("{source_text} is no layout")]
+    #[error("{layout} is no layout")]
     NotALayout {
         /// The source.
-        source_text: String,
+        layout: String,
     },
     /// Bytes cannot be taken.
     #[error("cannot write")]
     Write(#[source] std::io::Error),
+    /// Signals cannot be listened to.
+    #[error("signals cannot be listened to")]
+    Signals(#[source] std::io::Error),
     /// A record cannot be written as text.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -172,7 +175,7 @@ impl PassError {
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
-            Self::Tls(_) | Self::Ledger(_) | Self::Write(_) => Remedy::Operator,
+            Self::Tls(_) | Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
     }
@@ -184,22 +187,31 @@ impl PassError {
             Self::Settings(error) => return Some(error.hint()),
             Self::Git(error) => return error.hint(),
             Self::Registry(error) => return error.hint(),
-            Self::Index(error) => return error.hint(),
+            Self::Index(error) => return Some(error.hint().to_string()),
             Self::Layout(error) => return error.hint(),
             Self::Store(error) => return error.hint(),
-            Self::Falco(error) => return error.hint(),
-            Self::Adopt { source, .. } => return source.hint(),
-            Self::FalcoConfig { source, .. } => return source.hint(),
+            Self::Falco(error) => return Some(error.hint().to_string()),
+            Self::Adopt { source, .. } => return Some(source.hint().to_string()),
+            Self::FalcoConfig { source, .. } => return Some(source.hint().to_string()),
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
             Self::Tls(_) => "install the ca-certificates package",
-            Self::NoDocument { .. } => "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it",
+            Self::NoDocument { .. } => {
+                "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it"
+            }
             Self::NotText { .. } => "save it as UTF-8",
-            Self::StaleLock { .. } | Self::NoLock { .. } => "run `falconer lock` in the repository and commit what it writes",
-            Self::Rewritten { .. } => "push a commit on top of the accepted revision; history that hosts follow is not rewritten",
+            Self::StaleLock { .. } | Self::NoLock { .. } => {
+                "run `falconer lock` in the repository and commit what it writes"
+            }
+            Self::Rewritten { .. } => {
+                "push a commit on top of the accepted revision; history that hosts follow is not rewritten"
+            }
             Self::Config { .. } => "publish the artifact again",
             Self::Write(_) => "make room on the disk",
-            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => "this is a bug of falconer; report it with this message",
+            Self::Signals(_) => "start falconer again",
+            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => {
+                "this is a bug of falconer; report it with this message"
+            }
         };
         Some(hint.to_string())
     }

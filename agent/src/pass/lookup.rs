@@ -1,19 +1,18 @@
 //! Answers the questions that resolving leaves open, and brings archives into a store.
 
-use std::io::Write as _;
-
 use falconer_manifests::artifact::ArtifactConfig;
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::fleet::DesiredState;
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ManifestOrIndex};
-use falconer_manifests::reference::Source;
+use falconer_manifests::reference::{Source, Tag};
 use falconer_manifests::resolve::{Resolution, resolve};
 
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
 use crate::layout::Layout;
+use crate::pack::Packed;
 use crate::registry::{Repository, TagOrDigest};
 
 /// The longest manifest, in bytes.
@@ -42,6 +41,15 @@ impl Sources {
         }
     }
 
+    /// Pushes an artifact to a registry and lets every tag name it.
+    ///
+    /// # Errors
+    /// What keeps the registry from taking it.
+    pub async fn push(&self, repository: &Repository, packed: &Packed, tags: &[Tag]) -> Result<(), PassError> {
+        self.registries.push(repository, packed, tags).await?;
+        Ok(())
+    }
+
     async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
         match lookup {
             Lookup::Index { name, url } => {
@@ -54,7 +62,9 @@ impl Sources {
             Lookup::Tags { source } => {
                 let tags = match Repository::of(&source) {
                     Some(repository) => self.registries.tags(&repository).await?,
-                    None => self.layout(&source)?.tag_names()?,
+                    None => (self.layout(&source)?.tags()?.into_iter())
+                        .filter_map(|(tag, _)| Tag::parse(&tag).ok())
+                        .collect(),
                 };
                 catalog.tags.insert(source, tags);
             }
@@ -94,7 +104,11 @@ impl Sources {
         }))
     }
 
-    async fn manifest_bytes(&self, source: &Source, at: &At) -> Result<Option<(Vec<u8>, Option<String>, Digest)>, PassError> {
+    async fn manifest_bytes(
+        &self,
+        source: &Source,
+        at: &At,
+    ) -> Result<Option<(Vec<u8>, Option<String>, Digest)>, PassError> {
         if let Some(repository) = Repository::of(source) {
             let wanted = match at {
                 At::Tag(tag) => TagOrDigest::Tag(tag.clone()),
@@ -120,12 +134,16 @@ impl Sources {
     async fn content(&self, source: &Source, published: &Published, blobs: &Layout) -> Result<Content, PassError> {
         let mut config = Vec::new();
         self.read(source, &published.config, CONFIG_CAP, &mut config).await?;
-        let config = ArtifactConfig::parse(&config)
-            .map_err(|error| PassError::Config { artifact: format!("{source}@{}", published.manifest), source: error })?;
+        let config = ArtifactConfig::parse(&config).map_err(|error| PassError::Config {
+            artifact: format!("{source}@{}", published.manifest),
+            source: error,
+        })?;
         self.fetch(source, &published.layer, blobs).await?;
         let archive = blobs.open_blob_verified(&published.layer.digest, LAYER_CAP)?;
-        let listed = archive::list(archive, &Limits::default())
-            .map_err(|error| PassError::Archive { artifact: format!("{source}@{}", published.manifest), source: error })?;
+        let listed = archive::list(archive, &Limits::RULESFILE).map_err(|error| PassError::Archive {
+            artifact: format!("{source}@{}", published.manifest),
+            source: error,
+        })?;
         let mut files: Vec<_> = listed
             .into_iter()
             .map(|file| LockedFile { path: file.path, sha256: file.digest, size: file.size })
@@ -149,7 +167,13 @@ impl Sources {
         Ok(())
     }
 
-    async fn read(&self, source: &Source, blob: &Blob, cap: u64, out: &mut (dyn std::io::Write + Send)) -> Result<(), PassError> {
+    async fn read(
+        &self,
+        source: &Source,
+        blob: &Blob,
+        cap: u64,
+        out: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), PassError> {
         match Repository::of(source) {
             Some(repository) => Ok(self.registries.blob(&repository, &blob.digest, blob.size, cap, out).await?),
             None => {
@@ -162,7 +186,7 @@ impl Sources {
     fn layout(&self, source: &Source) -> Result<Layout, PassError> {
         match source {
             Source::Layout { directory } => Ok(Layout::open(&self.base.join(directory))?),
-            Source::Registry { .. } => Err(PassError::NotALayout { source: source.to_string() }),
+            Source::Registry { .. } => Err(PassError::NotALayout { layout: source.to_string() }),
         }
     }
 }

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::{self, Adoption};
-use falconer_manifests::generation::{GenerationNumber, MANIFEST, Record};
+use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
-use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{
-    Entry, Inclusion, Loaded, Observed, ObservedFalco, ObservedGeneration, Pointer, RunningFalco,
+    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Pointer, RunningFalco,
 };
 use serde_json::{Map, Value};
 
-use super::{Agent, PassError};
+use super::{Agent, LedgerError, PassError};
 use crate::falco::{self, Presence};
 use crate::store::{self, Document, ObservedEntry, StateDirectory};
 
@@ -46,12 +45,12 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let presence = falco::version(&agent.falco).await?;
     let version = match &presence {
         Presence::Absent => None,
-        Presence::Present(versions) => versions.falco.clone(),
+        Presence::Present(versions) => Some(versions.falco.clone()),
     };
     let (settings, config_text, inclusion) = configuration(agent, version.as_ref())?;
     let process = falco::running(&agent.falco)?;
     let loaded = match &process {
-        Some(_) => falco::loaded(&agent.falco).await.ok().map(loaded),
+        Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
     };
     let current = pointer(state)?;
@@ -65,6 +64,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
+        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
     let observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
@@ -74,7 +74,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
 /// Reads the ledger; a host without one is a host where nothing was ever placed.
 pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
     let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
-    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(PassError::Ledger)?)
+    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?)
 }
 
 type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
@@ -95,11 +95,6 @@ fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Config
         other => Inclusion::Not(other.to_string()),
     };
     Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
-}
-
-fn loaded(loaded: falconer_manifests::falco_answers::Loaded) -> Loaded {
-    let set = |files: BTreeMap<String, Vec<Digest>>| files.into_iter().map(|(name, digests)| (name, digests.into_iter().collect())).collect();
-    Loaded { rules_files: set(loaded.rules_files), config_files: set(loaded.config_files) }
 }
 
 fn pointer(state: &StateDirectory) -> Result<Pointer, PassError> {
@@ -131,8 +126,7 @@ fn generations(
 
 /// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.
 fn record(state: &StateDirectory, ledger: &Ledger, number: GenerationNumber) -> Option<Record> {
-    let path = RelativePath::parse(MANIFEST).ok()?;
-    let bytes = state.read_generation_file(number, &path, RECORD_CAP).ok()??;
+    let bytes = state.read_generation_file(number, &generation::manifest_path(), RECORD_CAP).ok()??;
     if ledger.record_digest(number) != Some(&Digest::of(&bytes)) {
         return None;
     }

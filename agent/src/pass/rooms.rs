@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use falconer_manifests::name::{AbsolutePath, RelativePath};
+use falconer_manifests::composition;
+use falconer_manifests::name::AbsolutePath;
 use url::Url;
 
 use super::PassError;
@@ -15,7 +16,6 @@ use crate::settings::{self, Settings};
 use crate::transfer;
 
 /// An agent: its settings and the rooms that they open.
-#[derive(Debug)]
 pub struct Agent {
     /// The settings.
     pub settings: Settings,
@@ -63,10 +63,10 @@ impl Agent {
         })
     }
 
-    /// The include as falco.yaml names it: through `current`, so that making another generation live leaves falco.yaml alone.
+    /// The include as falco.yaml names it.
     #[must_use]
     pub fn include(&self) -> AbsolutePath {
-        self.settings.state.join(&current_include())
+        composition::include_path(&self.settings.state)
     }
 
     /// How long Falco may take to take a generation up, and how long it must stay well after that.
@@ -86,7 +86,8 @@ impl Sources {
             credentials: registry_credentials(&registry.credentials),
             token_realms: registry.token_realms.clone(),
         };
-        let access: BTreeMap<_, _> = settings.registries.iter().map(|(name, registry)| (name.clone(), access(registry))).collect();
+        let access: BTreeMap<_, _> =
+            settings.registries.iter().map(|(name, registry)| (name.clone(), access(registry))).collect();
         let registries = Registries::new(http.clone(), access);
         let registries = match &settings.docker_config {
             Some(path) => registries.with_docker_config(path.clone()),
@@ -94,10 +95,6 @@ impl Sources {
         };
         Ok(Self { http, registries, base: base.to_path_buf() })
     }
-}
-
-fn current_include() -> RelativePath {
-    RelativePath::known_include()
 }
 
 fn git_access(credentials: &settings::Credentials) -> git::Access {

@@ -10,7 +10,6 @@ use falconer_manifests::ledger::Ledger;
 use falconer_manifests::lockfile::{self, Lockfile};
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::revision::Revision;
-use falconer_manifests::rules;
 
 use super::observe::Host;
 use super::{Agent, PassError, Refresh};
@@ -28,19 +27,18 @@ const PACKS_AT_MOST: usize = 30;
 ///
 /// # Errors
 /// When the remote cannot be asked, or the branch does not continue the revision that was accepted last.
-pub(super) async fn revision(agent: &mut Agent, repository: &mut Repository, ledger: &Ledger) -> Result<Revision, PassError> {
+pub(super) async fn revision(
+    agent: &mut Agent,
+    repository: &mut Repository,
+    ledger: &Ledger,
+) -> Result<Revision, PassError> {
     let branch = agent.settings.repository.branch.clone();
     let tip = agent.remote.poll(&branch).await?;
-    let last = ledger.revision.as_ref().filter(|last| repository.has(last));
-    if Some(&tip) == last {
-        return Ok(tip);
-    }
     if !repository.has(&tip) {
         if repository.packs()? > PACKS_AT_MOST {
             *repository = Repository::create_anew(repository.path())?;
         }
-        let last = last.filter(|last| repository.has(last));
-        agent.remote.fetch(repository, &branch, &tip, last).await?;
+        agent.remote.fetch(repository, &tip, ledger.revision.as_ref()).await?;
     }
     match &ledger.revision {
         Some(from) if agent.remote.lineage(repository, &tip, from)? == Lineage::Rewritten => {
@@ -63,15 +61,15 @@ pub(super) async fn composition(
     refresh: Refresh,
     now: u64,
 ) -> Result<Composition, PassError> {
-    let read = |name: &str| document(agent, repository, revision, name);
-    let fleet_path = at(agent, "fleet.yaml");
-    let text = read("fleet.yaml")?.ok_or_else(|| PassError::NoDocument { revision: revision.clone(), path: fleet_path })?;
-    let desired = fleet::parse("fleet.yaml", &text)?;
+    let read = |path: &RelativePath| document(agent, repository, revision, path);
+    let missing = || PassError::NoDocument { revision: revision.clone(), path: at(agent, &fleet::path()) };
+    let text = read(&fleet::path())?.ok_or_else(missing)?;
+    let desired = fleet::parse(at(agent, &fleet::path()).as_str(), &text)?;
     may_set(agent, &desired)?;
-    let lockfile = match read(lockfile::FILE_NAME)? {
+    let lockfile = match read(&lockfile::path())? {
         Some(text) => committed(agent, &desired, revision, &text)?,
         None if agent.settings.repository.lock_required => {
-            return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, lockfile::FILE_NAME) });
+            return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
         }
         None => resolved(agent, state, host, &desired, refresh, now).await?,
     };
@@ -86,19 +84,24 @@ pub(super) fn repository_file(
     revision: &Revision,
     path: &RelativePath,
 ) -> Result<Option<Vec<u8>>, PassError> {
-    Ok(repository.read_file(revision, &at(agent, path.as_str()), RULES_CAP)?)
+    Ok(repository.read_file(revision, &at(agent, path), RULES_CAP)?)
 }
 
-/// The path in the repository of what `fleet.yaml` calls `name`.
-fn at(agent: &Agent, name: &str) -> RelativePath {
+/// The path in the repository of what `fleet.yaml` calls `path`.
+fn at(agent: &Agent, path: &RelativePath) -> RelativePath {
     match &agent.settings.repository.path {
-        Some(directory) => directory.join(name),
-        None => RelativePath::from_checked(name),
+        Some(directory) => directory.join(path),
+        None => path.clone(),
     }
 }
 
-fn document(agent: &Agent, repository: &Repository, revision: &Revision, name: &str) -> Result<Option<String>, PassError> {
-    let path = at(agent, name);
+fn document(
+    agent: &Agent,
+    repository: &Repository,
+    revision: &Revision,
+    path: &RelativePath,
+) -> Result<Option<String>, PassError> {
+    let path = at(agent, path);
     let Some(bytes) = repository.read_file(revision, &path, DOCUMENT_CAP)? else { return Ok(None) };
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
@@ -121,7 +124,7 @@ fn may_set(agent: &Agent, desired: &DesiredState) -> Result<(), Findings> {
 fn committed(agent: &Agent, desired: &DesiredState, revision: &Revision, text: &str) -> Result<Lockfile, PassError> {
     let lockfile = Lockfile::parse(lockfile::FILE_NAME, text)?;
     if lockfile.inputs != fleet::inputs_digest(desired) {
-        return Err(PassError::StaleLock { revision: revision.clone(), path: at(agent, lockfile::FILE_NAME) });
+        return Err(PassError::StaleLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
     }
     Ok(lockfile)
 }
@@ -172,7 +175,6 @@ fn repository_files(
     for entry in &desired.rules_files {
         let RulesEntry::File { path, .. } = entry else { continue };
         if let Some(bytes) = repository_file(agent, repository, revision, path)? {
-            rules::check(path.as_str(), &String::from_utf8_lossy(&bytes))?;
             files.insert(path.clone(), RepositoryFile { sha256: Digest::of(&bytes), size: bytes.len() as u64 });
         }
     }

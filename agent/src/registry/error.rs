@@ -210,6 +210,12 @@ impl From<BodyError> for Problem {
 }
 
 impl RegistryError {
+    /// Whether the registry answered that there is no such tag, digest or repository.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self.problem, Problem::NotFound(Missing::Manifest | Missing::Repository))
+    }
+
     /// Who can end the error. What a registry does not have, or has wrong, counts as `Time`: its publisher may be about to
     /// push it, and no commit has to change for that.
     #[must_use]

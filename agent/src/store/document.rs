@@ -16,10 +16,12 @@ pub enum Document {
     Status,
     /// What is really on this host.
     HostLock,
+    /// What artifacts were resolved to where no lockfile is committed.
+    Resolution,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 3] = [Self::Ledger, Self::Status, Self::HostLock];
+    pub(super) const ALL: [Self; 4] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution];
 
     /// Its file's name.
     #[must_use]
@@ -28,6 +30,7 @@ impl Document {
             Self::Ledger => "ledger",
             Self::Status => "status.json",
             Self::HostLock => "host.lock",
+            Self::Resolution => "resolution.lock",
         }
     }
 
@@ -36,6 +39,7 @@ impl Document {
             Self::Ledger => "ledger.tmp",
             Self::Status => "status.json.tmp",
             Self::HostLock => "host.lock.tmp",
+            Self::Resolution => "resolution.lock.tmp",
         }
     }
 }

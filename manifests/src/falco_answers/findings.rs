@@ -44,6 +44,21 @@ pub struct Rejection {
     pub tail: String,
 }
 
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.findings.is_empty() {
+            return f.write_str(&self.tail);
+        }
+        for (index, finding) in self.findings.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            finding.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
 /// Reads what a failed `falco --dry-run` or `falco -V` wrote: the text of a load result
 /// (Falco's `userspace/engine/rule_loader.cpp`, `as_verbose_string`), the JSON of `json_output`, or an error about falco.yaml.
 #[must_use]

@@ -23,6 +23,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// What a Falco 0.39 or later says that has loaded these rules files, by base name.
+    #[must_use]
+    pub fn of_rules(rules_files: BTreeMap<String, Vec<Digest>>) -> Self {
+        Self { rules_files, ..Self::default() }
+    }
+
     /// The digests of the loaded rules files with this base name: one for each, as files in two directories may share it.
     #[must_use]
     pub fn rules_digests(&self, base_name: &str) -> &[Digest] {

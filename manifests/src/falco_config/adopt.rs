@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::fmt;
 use core::str::FromStr as _;
 
 use serde_json::{Value, json};
@@ -39,6 +40,18 @@ pub enum Adoption {
     WrongStrategy,
     /// The text cannot be read.
     Unreadable(String),
+}
+
+impl fmt::Display for Adoption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Adopted => f.write_str("it is included last and overrides"),
+            Self::Absent => f.write_str("it is not included"),
+            Self::NotLast => f.write_str("something is included after it, or it is included twice"),
+            Self::WrongStrategy => f.write_str("it is included with a strategy that does not override"),
+            Self::Unreadable(why) => write!(f, "falco.yaml cannot be read: {why}"),
+        }
+    }
 }
 
 /// Why a falco.yaml is left as it is.

@@ -3,12 +3,13 @@
 use super::*;
 use crate::artifact::ArtifactType;
 use crate::composition::{PlacedFile, RulesFile};
+use crate::falco_answers::Loaded;
 use crate::generation::{FILE_MODE, MANIFEST, StagedFile};
 use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, Loaded, ObservedFalco, ObservedGeneration, Pointer, RunningFalco};
+use crate::observed::{Entry, ObservedFalco, ObservedGeneration, Pointer, RunningFalco};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -74,8 +75,8 @@ pub(super) fn fresh_host() -> Observed {
             config_file: "/etc/falco/falco.yaml".into(),
             inclusion: Some(Inclusion::Included),
             running: Some(RunningFalco { pid: 7, started: 1 }),
+            reloads: true,
             loaded: Some(Loaded::default()),
-
         },
     }
 }
@@ -183,11 +184,11 @@ pub(super) fn recall(host: &mut Observed) {
 
 fn load(host: &mut Observed) {
     let Some((_, generation)) = host.live() else { return };
-    let mut rules_files: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
+    let mut rules_files: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
     for (path, entry) in generation.entries.iter().flatten() {
         if let (true, Entry::File { sha256: Some(sha256), .. }) = (path.as_str().starts_with("rules/"), entry) {
-            rules_files.entry(path.base_name().into()).or_default().insert(sha256.clone());
+            rules_files.entry(path.base_name().into()).or_default().push(sha256.clone());
         }
     }
-    host.falco.loaded = Some(Loaded { rules_files, config_files: BTreeMap::new() });
+    host.falco.loaded = Some(Loaded::of_rules(rules_files));
 }

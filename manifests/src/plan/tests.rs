@@ -138,7 +138,7 @@ fn what_falco_does_not_take_up_is_rolled_back_by_an_ordinary_plan() {
 fn a_falco_that_does_not_listen_is_asked_once() {
     let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
     pass(&mut host, &wanted, Temper::Obeys, ALL);
-    host.falco.loaded = Some(crate::observed::Loaded::default());
+    host.falco.loaded = Some(crate::falco_answers::Loaded::default());
     let plan = pass(&mut host, &wanted, Temper::NeverLoads, ALL);
     assert_eq!(kinds(&plan), [ChangeKind::Reload]);
     let plan = pass(&mut host, &wanted, Temper::NeverLoads, ALL);

@@ -1,0 +1,188 @@
+//! Answers on stdout, for people or for programs.
+
+use std::io::{IsTerminal, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use falconer_manifests::diff::Change;
+use falconer_manifests::drift::Drift;
+use falconer_manifests::outcome::Condition;
+use falconer_manifests::plan::Step;
+use falconer_manifests::status::Status;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Failure;
+use super::arguments::Output;
+use crate::error::chain;
+use crate::pass::Preview;
+
+/// Prints in one form.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Printer {
+    output: Output,
+}
+
+/// Whether the stream is a terminal.
+pub(super) fn is_terminal(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal()
+}
+
+/// Whether the stream is to have colours: a terminal, unless `NO_COLOR` and the like say otherwise.
+pub(super) fn colours(stream: &impl anstream::stream::RawStream) -> bool {
+    anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
+}
+
+impl Printer {
+    pub(super) const fn new(output: Output) -> Self {
+        Self { output }
+    }
+
+    /// Prints `text` for people, or `value` for programs.
+    pub(super) fn answer(self, text: &str, value: &impl Serialize) {
+        let mut stdout = anstream::stdout().lock();
+        let written = match self.output {
+            Output::Text => writeln!(stdout, "{}", text.trim_end()),
+            Output::Json => match serde_json::to_string_pretty(value) {
+                Ok(json) => writeln!(stdout, "{json}"),
+                Err(error) => writeln!(stdout, "{{\"error\": \"the answer cannot be written as JSON: {error}\"}}"),
+            },
+        };
+        // A reader that has gone away, e.g. `head`, has had its answer.
+        let _reader_is_gone = written;
+    }
+
+    pub(super) fn status(self, status: &Status) {
+        self.answer(&status_text(status), status);
+    }
+
+    pub(super) fn preview(self, preview: &Preview) {
+        let plan = preview.plan.as_ref();
+        let value = json!({
+            "revision": plan.map(|plan| plan.revision.as_str()),
+            "changes": plan.map(|plan| plan.changes.as_slice()).unwrap_or_default(),
+            "drift": plan.map(|plan| plan.drift.as_slice()).unwrap_or_default(),
+            "steps": plan.map(|plan| plan.steps.as_slice()).unwrap_or_default(),
+            "held": preview.held,
+            "error": preview.failure,
+        });
+        self.answer(&preview_text(preview), &value);
+    }
+
+    /// Tells on stderr what went wrong; programs that read JSON get it on stdout too.
+    pub(super) fn failure(self, failure: &Failure) {
+        let message = chain(failure.error.as_ref());
+        let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        let mut stderr = anstream::stderr().lock();
+        let mut text = format!("{error}error:{error:#} {message}");
+        if let Some(hint) = &failure.hint {
+            text.push_str(&format!("\n  hint: {hint}"));
+        }
+        // Nobody is left to tell when stderr is closed.
+        let _nobody_listens = writeln!(stderr, "{text}");
+        if self.output == Output::Json {
+            let value = json!({"error": {"message": message, "remedy": failure.remedy.as_str(), "hint": failure.hint}});
+            self.answer("", &value);
+        }
+    }
+}
+
+fn status_text(status: &Status) -> String {
+    let mut text = String::new();
+    let short = |revision: &Option<falconer_manifests::revision::Revision>| {
+        revision.as_ref().map_or("none", |revision| revision.short()).to_string()
+    };
+    let paint = condition_style(status.condition);
+    row(&mut text, "host", status.host.as_str());
+    row(&mut text, "condition", &format!("{paint}{}{paint:#}", status.condition.as_str()));
+    if !status.reason.is_empty() {
+        row(&mut text, "reason", &status.reason);
+    }
+    row(&mut text, "revision", &short(&status.revision));
+    if status.wanted != status.revision {
+        row(&mut text, "wanted", &short(&status.wanted));
+    }
+    row(&mut text, "generation", &status.generation.map_or("none".to_string(), |generation| generation.to_string()));
+    row(&mut text, "falco", &status.falco);
+    row(&mut text, "evidence", &format!("{} ({})", status.evidence.as_str(), status.validation.as_str()));
+    for artifact in &status.artifacts {
+        let version = if artifact.version.is_empty() { "no version" } else { &artifact.version };
+        row(&mut text, "artifact", &format!("{} {version} {}", artifact.name, artifact.digest.short()));
+    }
+    for file in &status.files {
+        row(&mut text, "file", &format!("{} {}", file.path.base_name(), file.sha256.short()));
+    }
+    changes_text(&mut text, &status.changes);
+    drift_text(&mut text, &status.drift);
+    row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
+    text
+}
+
+fn preview_text(preview: &Preview) -> String {
+    let mut text = String::new();
+    if let Some(held) = &preview.held {
+        row(&mut text, "held", &held.sentence());
+    }
+    if let Some(failure) = &preview.failure {
+        row(&mut text, "error", &failure.message);
+        if let Some(hint) = &failure.hint {
+            row(&mut text, "hint", hint);
+        }
+    }
+    let Some(plan) = &preview.plan else { return text };
+    row(&mut text, "revision", plan.revision.short());
+    changes_text(&mut text, &plan.changes);
+    drift_text(&mut text, &plan.drift);
+    for step in &plan.steps {
+        row(&mut text, "step", &step_text(step));
+    }
+    if plan.steps.is_empty() && plan.drift.is_empty() {
+        text.push_str("nothing to do\n");
+    }
+    text
+}
+
+fn changes_text(text: &mut String, changes: &[Change]) {
+    for change in changes {
+        row(text, change.kind.as_str(), &format!("{}: {}", change.name, change.because));
+    }
+}
+
+fn drift_text(text: &mut String, drift: &[Drift]) {
+    for drift in drift {
+        let seen =
+            format!("{} {} (expected {}, found {})", drift.path, drift.kind.as_str(), drift.expected, drift.observed);
+        row(text, "drift", &seen);
+    }
+}
+
+fn step_text(step: &Step) -> String {
+    match step {
+        Step::Fetch(fetch) => format!("fetch {} from {} ({} bytes)", fetch.layer.short(), fetch.source, fetch.size),
+        Step::Copy(copy) => format!("copy {} from revision {} ({} bytes)", copy.path, copy.revision.short(), copy.size),
+        Step::Stage(draft) => format!("stage generation {} with {} files", draft.record.generation, draft.files.len()),
+        Step::Validate { generation } => format!("validate generation {generation}"),
+        Step::Activate { generation, .. } => format!("activate generation {generation}"),
+        Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
+        Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
+        Step::Prune { generations, blobs } => {
+            format!("prune {} generations and {} blobs", generations.len(), blobs.len())
+        }
+    }
+}
+
+fn row(text: &mut String, name: &str, value: &str) {
+    let mut lines = value.lines();
+    text.push_str(&format!("{name:<11} {}\n", lines.next().unwrap_or_default()));
+    for line in lines {
+        text.push_str(&format!("{:<11} {line}\n", ""));
+    }
+}
+
+fn condition_style(condition: Condition) -> Style {
+    let colour = match condition {
+        Condition::InSync => AnsiColor::Green,
+        Condition::Drifted | Condition::Pending => AnsiColor::Yellow,
+        Condition::Failed | Condition::RolledBack | Condition::Stale => AnsiColor::Red,
+    };
+    Style::new().bold().fg_color(Some(colour.into()))
+}

@@ -1,0 +1,294 @@
+//! The pass: the line from a revision to a confirmed generation, once, top to bottom.
+//!
+//! ```text
+//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
+//! ```
+//!
+//! A pass looks at what is really there and plans from it; it relies on nothing that an earlier pass left in memory. So a
+//! crash at any point is followed by an ordinary pass, and rolling back is one too: what failed is held, and the next
+//! round plans for the last good generation.
+
+mod apply;
+mod error;
+mod lookup;
+mod observe;
+mod report;
+mod rooms;
+mod wanted;
+
+use std::path::Path;
+
+use falconer_manifests::composition::Composition;
+use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::ledger::{Held, Ledger};
+use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
+use falconer_manifests::outcome::{Condition, Evidence, Outcome};
+use falconer_manifests::plan::{Plan, Target, plan};
+use falconer_manifests::status::{Status, StatusError};
+
+use crate::error::chain;
+use crate::git::Repository;
+use crate::store::{Document, Locked, StateDirectory};
+
+pub use error::{LedgerError, PassError};
+pub use rooms::{Agent, Sources};
+
+use observe::{Host, observe};
+
+/// The bare repository in the state directory.
+const REPOSITORY: &str = "repository.git";
+/// The longest status, in bytes.
+const STATUS_CAP: u64 = 4 << 20;
+
+/// Whether a resolution that is still good may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// It may, until it is old.
+    WhenOld,
+    /// Indexes and registries are asked again.
+    Now,
+}
+
+/// Makes one pass at `now`, in seconds since 1970.
+///
+/// # Errors
+/// When the host cannot be looked at or written to. What is wrong with the desired state, Git, registries or Falco is no
+/// error but a status.
+pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
+    let mut repository = Repository::open_or_create(&state.path().join(REPOSITORY))?;
+    let mut host = observe(agent, &state).await?;
+    let kept = host.observed.ledger.clone();
+    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+
+    let mut round = apply_round(agent, &state, &repository, &mut host, &intent).await?;
+    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, &intent) {
+        host = observe_again(agent, &state, &host).await?;
+        let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.as_ref().map(StatusError::clone));
+        if fallen_back.target == Target::LastGood {
+            let rolled_back = apply_round(agent, &state, &repository, &mut host, &fallen_back).await?;
+            round = round.followed_by(rolled_back);
+        }
+    }
+    if round.has_acted {
+        host = observe_again(agent, &state, &host).await?;
+    }
+    let drift = drift(&host.observed);
+    let verdict = round.verdict(&host, &drift);
+    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    host.observed.ledger.sequence = report.sequence;
+    let status = Status::new(&report, &agent.settings.state, verdict, round.changes, round.drift);
+    let status = Status { error: round.failure, ..status };
+    report::write(&state, &report, &status.kept(&drift))?;
+    report::push(agent, &mut host.observed.ledger, &report, now).await?;
+    if host.observed.ledger != kept {
+        keep_ledger(&state, &host.observed.ledger)?;
+    }
+    Ok(status)
+}
+
+/// What the next pass would do, without doing it; `Err` of the inner result is what keeps the desired state from being had.
+///
+/// # Errors
+/// As [`pass`]. The store and the bare repository may be filled; nothing that Falco sees changes.
+pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Preview, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
+    let mut repository = Repository::open_or_create(&state.path().join(REPOSITORY))?;
+    let mut host = observe(agent, &state).await?;
+    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+    let plan = match &intent.wanted {
+        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
+        None => None,
+    };
+    Ok(Preview { plan, held: intent.held, failure: intent.failure })
+}
+
+/// What the next pass would do.
+#[derive(Debug)]
+pub struct Preview {
+    /// The plan; `None` when there is nothing to plan for.
+    pub plan: Option<Plan>,
+    /// What keeps the desired state from being tried.
+    pub held: Option<Held>,
+    /// What went wrong on the way to the plan.
+    pub failure: Option<StatusError>,
+}
+
+/// How the host is now, without asking anybody but the host: needs no lock and writes nothing.
+///
+/// # Errors
+/// When the host cannot be looked at.
+pub async fn status(agent: &Agent) -> Result<Status, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
+    let host = observe(agent, &state).await?;
+    let drift = drift(&host.observed);
+    let last = state.read_document(Document::Status, STATUS_CAP)?;
+    let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
+    let failed = last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack));
+    let verdict = match (&failed, host.observed.ledger.good) {
+        (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
+        (None, None) if drift.is_empty() => Verdict {
+            condition: Condition::Pending,
+            reason: "no pass has placed anything yet".to_string(),
+            ..drift_verdict(&drift)
+        },
+        _ => with_doubt(drift_verdict(&drift), &host),
+    };
+    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
+    Ok(Status { error: failed.and_then(|last| last.error), ..status })
+}
+
+/// What a pass is to reach, and what stands in its way.
+#[derive(Debug)]
+struct Intent {
+    wanted: Option<Composition>,
+    target: Target,
+    held: Option<Held>,
+    failure: Option<StatusError>,
+}
+
+impl Intent {
+    /// `wanted`, unless it is held: then the last good generation, where there is one.
+    fn after(wanted: Composition, host: &Host, failure: Option<StatusError>) -> Self {
+        let falco = host.observed.falco.version.as_deref();
+        match host.observed.ledger.held(&wanted.content_digest(), falco).cloned() {
+            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
+            Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
+        }
+    }
+
+    /// The last good generation, because the desired state cannot be had.
+    fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
+        let good = host.observed.ledger.good.and_then(|good| host.observed.generations.get(&good)?.record.as_ref());
+        let wanted = good.map(|record| record.composition.clone());
+        Self { wanted, target: Target::LastGood, held: None, failure }
+    }
+}
+
+/// Follows the branch as far as it can be followed, and works out what it asks for. Where Git is away, the revision that
+/// was accepted last still counts; where that cannot be had either, the last good generation is kept up.
+async fn intent(
+    agent: &mut Agent,
+    state: &Locked,
+    repository: &mut Repository,
+    host: &mut Host,
+    refresh: Refresh,
+    now: u64,
+) -> Intent {
+    let followed = wanted::revision(agent, repository, &host.observed.ledger).await;
+    let (revision, failure) = match followed {
+        Ok(revision) => (Some(revision), None),
+        Err(error) => {
+            let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
+            (known, Some(status_error(&error)))
+        }
+    };
+    let Some(revision) = revision else { return Intent::last_good(host, failure) };
+    host.observed.ledger.revision = Some(revision.clone());
+    match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
+        Ok(wanted) => Intent::after(wanted, host, failure),
+        Err(error) => Intent::last_good(host, Some(failure.unwrap_or_else(|| status_error(&error)))),
+    }
+}
+
+/// One plan carried out, and what came of it.
+#[derive(Debug)]
+struct Round {
+    plan: Option<Plan>,
+    outcome: Option<Outcome>,
+    held: Option<Held>,
+    failure: Option<StatusError>,
+    changes: Vec<falconer_manifests::diff::Change>,
+    drift: Vec<Drift>,
+    has_acted: bool,
+}
+
+async fn apply_round(
+    agent: &Agent,
+    state: &Locked,
+    repository: &Repository,
+    host: &mut Host,
+    intent: &Intent,
+) -> Result<Round, PassError> {
+    let mut round = Round {
+        plan: None,
+        outcome: None,
+        held: intent.held.clone(),
+        failure: intent.failure.clone(),
+        changes: Vec::new(),
+        drift: Vec::new(),
+        has_acted: false,
+    };
+    let Some(wanted) = &intent.wanted else {
+        round.drift = drift(&host.observed);
+        return Ok(round);
+    };
+    let plan = plan(wanted, intent.target, &host.observed, agent.settings.drift)?;
+    round.has_acted = !plan.steps.is_empty();
+    round.changes.clone_from(&plan.changes);
+    round.drift.clone_from(&plan.drift);
+    match apply::apply(agent, state, repository, host, &plan).await {
+        Ok(outcome) => {
+            let falco = host.observed.falco.version.clone();
+            let ledger = next(&host.observed.ledger, wanted, intent.target, falco.as_deref(), &outcome);
+            if ledger != host.observed.ledger && round.has_acted {
+                keep_ledger(state, &ledger)?;
+            }
+            host.observed.ledger = ledger;
+            round.outcome = Some(outcome);
+        }
+        Err(error) => round.failure = Some(status_error(&error)),
+    }
+    round.plan = Some(plan);
+    Ok(round)
+}
+
+impl Round {
+    /// This round and the one that rolled it back.
+    fn followed_by(self, rolled_back: Self) -> Self {
+        let mut changes = self.changes;
+        changes.extend(rolled_back.changes.iter().cloned());
+        Self { changes, drift: self.drift, has_acted: true, ..rolled_back }
+    }
+
+    fn verdict(&self, host: &Host, drift: &[Drift]) -> Verdict {
+        match (&self.failure, &self.plan, &self.outcome) {
+            (Some(failure), ..) => failure_verdict(&failure.message, failure.remedy, failure.hint.as_deref()),
+            (None, Some(plan), Some(outcome)) => with_doubt(verdict(plan, outcome, self.held.as_ref(), drift), host),
+            _ => match &self.held {
+                Some(held) => failure_verdict(&held.sentence(), falconer_manifests::remedy::Remedy::Author, None),
+                None => drift_verdict(drift),
+            },
+        }
+    }
+}
+
+/// Says so where a Falco runs and nothing shows that it has loaded what is live.
+fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
+    let ledger = &host.observed.ledger;
+    if verdict.condition == Condition::InSync && host.process.is_some() && ledger.evidence == Evidence::None {
+        verdict.reason = "Falco runs, and does not tell whether it has loaded this generation".to_string();
+        verdict.next.hint =
+            "switch its metrics on: set `metrics` and `webserver` in `config` of fleet.yaml".to_string();
+    }
+    verdict
+}
+
+/// Looks again, keeping what only this pass knows of the ledger.
+async fn observe_again(agent: &Agent, state: &StateDirectory, before: &Host) -> Result<Host, PassError> {
+    let mut host = observe(agent, state).await?;
+    host.observed.ledger = before.observed.ledger.clone();
+    Ok(host)
+}
+
+fn keep_ledger(state: &Locked, ledger: &Ledger) -> Result<(), PassError> {
+    let text =
+        ledger.render().map_err(|error| PassError::Render { document: "the ledger", reason: error.to_string() })?;
+    state.replace_document(Document::Ledger, text.as_bytes())?;
+    Ok(())
+}
+
+fn status_error(error: &PassError) -> StatusError {
+    StatusError { message: chain(error), remedy: error.remedy(), hint: error.hint() }
+}

@@ -1,0 +1,243 @@
+//! Carries a plan out. Decides nothing: every step says all there is to do.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use falconer_manifests::catalog::Blob;
+use falconer_manifests::composition::{RulesFile, generation_include_path};
+use falconer_manifests::falco_config::{self, Adopted};
+use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, Record, StagedFile};
+use falconer_manifests::observed::{Inclusion, RunningFalco};
+use falconer_manifests::outcome::{Evidence, Outcome, Validation};
+use falconer_manifests::plan::{Confirm, Plan, Step};
+use falconer_manifests::rules;
+
+use super::lookup::LAYER_CAP;
+use super::observe::Host;
+use super::wanted::{RULES_CAP, repository_file};
+use super::{Agent, PassError, keep_ledger};
+use crate::archive::{self, Limits};
+use crate::falco::{self, DryRun, Expected, FalcoError, Reloading};
+use crate::git::Repository;
+use crate::store::{Content, ContentError, GenerationFile, Locked, Staged};
+
+/// Carries `plan` out, step by step, until it is done or a step says that the generation is not to be had.
+///
+/// # Errors
+/// When a step cannot be carried out. What was done stays done, and is complete in itself.
+pub(super) async fn apply(
+    agent: &Agent,
+    state: &Locked,
+    repository: &Repository,
+    host: &mut Host,
+    plan: &Plan,
+) -> Result<Outcome, PassError> {
+    let mut outcome = Outcome::Unchanged;
+    let mut validation = None;
+    let mut staged: Option<Staged<'_>> = None;
+    let mut record: Option<Record> = None;
+    let mut reloading: Option<Reloading> = None;
+    for step in &plan.steps {
+        match step {
+            Step::Fetch(fetch) => {
+                let layer = Blob { digest: fetch.layer.clone(), size: fetch.size };
+                agent.sources.fetch(&fetch.source, &layer, state.store()).await?;
+            }
+            Step::Copy(copy) => {
+                let bytes = repository_file(agent, repository, &copy.revision, &copy.path)?;
+                let missing = || PassError::NoDocument { revision: copy.revision.clone(), path: copy.path.clone() };
+                state.store().write_blob(&bytes.ok_or_else(missing)?)?;
+            }
+            Step::Stage(draft) => {
+                staged = Some(stage(state, draft)?);
+                record = Some(draft.record.clone());
+            }
+            Step::Validate { generation } => {
+                let known = || host.observed.generations.get(generation)?.record.clone();
+                let Some(record) = record.clone().or_else(known) else { continue };
+                match validate(agent, state, host, &record).await? {
+                    Ok(how) => validation = Some(how),
+                    Err(reason) => return Ok(Outcome::Refused { generation: *generation, reason }),
+                }
+            }
+            Step::Activate { generation, record: digest } => {
+                let ready = match staged.take() {
+                    Some(staged) => staged,
+                    None => state.verify(*generation, digest, &files_of(host, *generation))?,
+                };
+                host.observed.ledger = host.observed.ledger.with_trial(*generation, digest.clone());
+                keep_ledger(state, &host.observed.ledger)?;
+                let activation = ready.activate()?;
+                if let Some(displaced) = activation.displaced {
+                    tracing::warn!(%displaced, "something else was in the place of `current` and was moved aside");
+                }
+                tracing::info!(%generation, "live on disk");
+            }
+            Step::Reload { pid, started } => {
+                let process =
+                    host.process.as_ref().filter(|falco| falco.pid == *pid && falco.start_time_ticks == *started);
+                let Some(process) = process else { continue };
+                tracing::info!(pid, "asking Falco to reload");
+                match falco::reload(&agent.falco, process).await {
+                    Ok(sent) => reloading = Some(sent),
+                    // Whoever starts it again starts it with what is live.
+                    Err(FalcoError::Gone { .. }) => {
+                        tracing::warn!(pid, "Falco ended before it could be asked to reload")
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Step::Confirm(wanted) => match confirm(agent, host, wanted, reloading.take()).await {
+                Ok(evidence) => {
+                    let generation = wanted.generation;
+                    tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
+                    outcome = Outcome::Confirmed { generation, evidence, validation };
+                }
+                Err(not) => return Ok(not),
+            },
+            Step::Prune { generations, blobs } => {
+                for generation in generations {
+                    state.remove_generation(*generation)?;
+                }
+                for blob in blobs {
+                    state.store().remove_blob(blob)?;
+                }
+                host.observed.ledger = host.observed.ledger.without_records(generations);
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, PassError> {
+    let files = draft.files.iter().map(|StagedFile { file, bytes }| {
+        let content = match bytes {
+            Bytes::Text(text) => Content::Bytes(Cow::Borrowed(text.as_bytes())),
+            Bytes::Blob => Content::Written(Box::new(|out| {
+                let bytes = state.store().read_blob(&file.sha256, RULES_CAP)?;
+                out.write_all(&bytes).map_err(ContentError::Read)
+            })),
+            Bytes::Archive { layer, entry } => Content::Written(Box::new(|out| {
+                let archive = state.store().open_blob_verified(layer, LAYER_CAP)?;
+                archive::extract(archive, &Limits::RULESFILE, entry, &file.sha256, out)?;
+                Ok(())
+            })),
+        };
+        (generation_file(&file.path, file.size, &file.sha256), content)
+    });
+    Ok(state.stage(draft.record.generation, files, draft.manifest.as_bytes())?)
+}
+
+fn generation_file(
+    path: &falconer_manifests::name::RelativePath,
+    size: u64,
+    digest: &falconer_manifests::digest::Digest,
+) -> GenerationFile {
+    GenerationFile { path: path.clone(), mode: FILE_MODE, size, digest: digest.clone() }
+}
+
+fn files_of(host: &Host, generation: GenerationNumber) -> Vec<GenerationFile> {
+    let record = host.observed.generations.get(&generation).and_then(|generation| generation.record.as_ref());
+    let files = record.map(|record| record.files.as_slice()).unwrap_or_default();
+    files.iter().map(|file| generation_file(&file.path, file.size, &file.sha256)).collect()
+}
+
+/// Has Falco check the generation, or checks its structure where there is no Falco that can. The inner error says what is
+/// wrong with the generation.
+async fn validate(
+    agent: &Agent,
+    state: &Locked,
+    host: &Host,
+    record: &Record,
+) -> Result<Result<Validation, String>, PassError> {
+    if let Some(candidate) = candidate(agent, host, record.generation) {
+        let arguments = host.process.as_ref().map(|falco| falco.arguments.clone()).unwrap_or_default();
+        match falco::dry_run(&agent.falco, &candidate, &state.work_directory(), &arguments).await {
+            DryRun::Accepted => return Ok(Ok(Validation::DryRun)),
+            DryRun::Rejected(rejection) => return Ok(Err(in_words(agent, record, &rejection.to_string()))),
+            DryRun::CannotRun(why) => {
+                tracing::warn!(%why, "Falco cannot check the generation; only its structure is checked")
+            }
+        }
+    }
+    for placed in record.composition.placed() {
+        let bytes = state.read_generation_file(record.generation, &placed.path, RULES_CAP)?.unwrap_or_default();
+        if let Err(findings) = rules::check(placed.origin.name(), &String::from_utf8_lossy(&bytes)) {
+            return Ok(Err(findings.to_string()));
+        }
+    }
+    Ok(Ok(Validation::Unvalidated))
+}
+
+/// The falco.yaml that Falco would have with this generation; `None` where there is no Falco or no falco.yaml to change.
+fn candidate(agent: &Agent, host: &Host, generation: GenerationNumber) -> Option<String> {
+    host.observed.falco.version.as_ref()?;
+    let text = host.config_text.as_ref()?;
+    let include = generation_include_path(&agent.settings.state, generation);
+    let version = host.version.as_ref();
+    match host.observed.falco.inclusion {
+        Some(Inclusion::Included) => {
+            falco_config::with_include_replaced(text, &agent.include(), &include, version).ok()
+        }
+        _ => match falco_config::adopt(text, &include, version).ok()? {
+            Adopted::Changed(text) => Some(text),
+            Adopted::Unchanged => Some(text.clone()),
+        },
+    }
+}
+
+/// What Falco said, with the files named as their author knows them.
+fn in_words(agent: &Agent, record: &Record, said: &str) -> String {
+    let root = agent.settings.state.join(&record.generation.directory());
+    record.composition.rules_files.iter().fold(said.to_string(), |text, file| match file {
+        RulesFile::Placed(placed) => text.replace(root.join(&placed.path).as_str(), placed.origin.name()),
+        RulesFile::Host(_) => text,
+    })
+}
+
+/// Finds out whether Falco has the generation; the error is the outcome of one that has not.
+async fn confirm(
+    agent: &Agent,
+    host: &Host,
+    wanted: &Confirm,
+    reloading: Option<Reloading>,
+) -> Result<Evidence, Outcome> {
+    let Some(reloading) = reloading else {
+        return Ok(already_loaded(agent, host, wanted).await);
+    };
+    let (confirm_within, settle) = agent.patience();
+    let running = RunningFalco { pid: reloading.falco.pid, started: reloading.falco.start_time_ticks };
+    let name = falconer_manifests::composition::INCLUDE.to_string();
+    let expected = Expected {
+        rules_files: wanted.rules_files.clone(),
+        config_files: BTreeMap::from([(name, wanted.include.clone())]),
+    };
+    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within).await {
+        Ok(confirmation) => {
+            tracing::debug!(reason = %confirmation.reason, "Falco after the reload");
+            Ok(match confirmation.evidence {
+                falco::Evidence::Sha256 => Evidence::Sha256,
+                falco::Evidence::Restarted => Evidence::Restarted,
+                falco::Evidence::None => Evidence::None,
+            })
+        }
+        Err(error) => Err(Outcome::NotConfirmed {
+            generation: wanted.generation,
+            reason: crate::error::chain(&error),
+            falco: (!matches!(error, falco::NotConfirmed::Died { .. })).then_some(running),
+        }),
+    }
+}
+
+/// The evidence where no reload was needed or possible: what a running Falco says without being asked to change.
+async fn already_loaded(agent: &Agent, host: &Host, wanted: &Confirm) -> Evidence {
+    if host.process.is_none() {
+        return Evidence::None;
+    }
+    match falco::loaded(&agent.falco).await {
+        Ok(loaded) if wanted.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest)) => {
+            Evidence::Sha256
+        }
+        _ => Evidence::None,
+    }
+}
