@@ -84,7 +84,7 @@ run 0 'falconer artifact push oci:demo/artifacts:1.0.0 demo/fleet/rules/acme_rul
 
 story "A host is adopted" "One entry in its falco.yaml, every other byte kept. This is the only edit that falconer ever makes there."
 run 0 'cat demo/agent.toml'
-run 0 'falconer adopt --dry-run'
+run 2 'falconer adopt --dry-run'
 run 0 'falconer adopt'
 
 story "The plan, then the pass that carries it out" "A plan that has something to do ends with 2."
