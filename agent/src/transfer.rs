@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 pub use self::backoff::{Backoff, may_pass};
 pub use self::pace::{Pace, StreamError, stream};
-pub use self::redirect::{REDIRECTS, RedirectError, is_redirect, redirect_target, same_origin};
+pub use self::redirect::{REDIRECTS, RedirectError, is_redirect, leads_inside, redirect_target, same_origin};
 
 /// The longest wait that a server's `Retry-After` can ask of us.
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);

@@ -64,11 +64,16 @@ pub async fn redirect_target(from: &Url, response: &Response, plain_http: bool) 
     if target.host() != from.host() {
         // Both setters fail only for URLs without a host.
         let _has_a_host = target.set_username("").and_then(|()| target.set_password(None));
-        if is_private(&target).await && !is_private(from).await {
+        if leads_inside(from, &target).await {
             return Err(RedirectError::Private { host });
         }
     }
     Ok(target)
+}
+
+/// Whether `from` has a public address and `target`, named by it, a private one.
+pub async fn leads_inside(from: &Url, target: &Url) -> bool {
+    is_private(target).await && !is_private(from).await
 }
 
 /// Whether two URLs have the same scheme, host and port.
