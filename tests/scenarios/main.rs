@@ -1,2 +1,4 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
-fn main() {}
+#![cfg(test)]
+
+mod registry_room;
