@@ -63,6 +63,16 @@ async fn a_manifest_without_end_or_of_400_mib() {
     }
 }
 
+/// What is announced as too long is not waited for.
+#[tokio::test]
+async fn an_announced_length_is_enough_to_refuse() {
+    let server = ScriptedRegistry::start(|_| Reply::stall(400 * MIB, "begin")).unwrap();
+    assert!(matches!(problem(manifest_from(&server, &tag("1")).await), Problem::TooLong { .. }));
+    let (result, written) = blob_from(&server).await;
+    assert!(matches!(problem(result), Problem::WrongSize { got: Some(got), .. } if got == 400 * MIB));
+    assert!(written.is_empty());
+}
+
 #[tokio::test]
 async fn a_page_instead_of_a_manifest() {
     let server = ScriptedRegistry::start(|_| Reply::ok("text/html", "<html>log in</html>")).unwrap();

@@ -46,6 +46,12 @@ async fn another_host_that_asks_for_credentials_gets_none() {
         let refused = blob_from(&registry).await.unwrap_err();
         assert!(matches!(refused, Problem::Unauthorized { sent: false }), "{refused}");
         assert_eq!((storage.seen().len(), credentials_in(&storage.seen())), (1, 0));
+
+        // Nor does it make us show them to a registry that did not ask.
+        let location = format!("http://{}/", storage.host());
+        let registry = ScriptedRegistry::start(move |_| Reply::redirect(&location)).unwrap();
+        assert!(matches!(blob_from(&registry).await.unwrap_err(), Problem::Unauthorized { sent: false }));
+        assert_eq!((registry.seen().len(), credentials_in(&registry.seen())), (1, 0));
     }
 }
 
