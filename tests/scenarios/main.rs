@@ -3,3 +3,6 @@
 #[cfg(test)]
 mod falco_room;
 mod git_room;
+#![cfg(test)]
+
+mod registry_room;

@@ -3,3 +3,5 @@
 pub mod falco_stand_in;
 pub mod git_server;
 pub mod sshd;
+pub mod registry_server;
+pub mod scripted_registry;
