@@ -18,17 +18,22 @@ pub enum Fault {
     CrashAfterReload(Duration),
     /// The time in which SIGHUP is not caught lasts this long in a reload.
     SlowReload(Duration),
+    /// A dry run takes this much longer.
+    SlowDryRun(Duration),
     /// `/metrics` is not served whatever the configuration says.
     MetricsOff,
 }
 
 impl Fault {
-    fn argument(self) -> String {
+    /// The switch of the stand-in's command line.
+    #[must_use]
+    pub fn argument(self) -> String {
         let kind = match self {
             Self::DieAtReload => "die-at-reload".into(),
             Self::IgnoreSighup => "ignore-sighup".into(),
             Self::CrashAfterReload(time) => format!("crash-after-reload:{}", time.as_millis()),
             Self::SlowReload(time) => format!("slow-reload:{}", time.as_millis()),
+            Self::SlowDryRun(time) => format!("slow-dry-run:{}", time.as_millis()),
             Self::MetricsOff => "metrics-off".into(),
         };
         format!("--stand-in-fault={kind}")
