@@ -62,10 +62,21 @@ fn a_script_is_found_and_a_process_for_one_answer_is_not() {
         let mut command = std::process::Command::new("/bin/sh");
         Ends(command.arg(&settings.binary).args(arguments).stdin(std::process::Stdio::piped()).spawn().unwrap())
     };
-    let _asked = start(&["--dry-run", "-c", host.config_file().to_str().unwrap()]);
+    let asked = start(&["--dry-run", "-c", host.config_file().to_str().unwrap()]);
+    // A process has its arguments a moment after it was started.
+    let give_up = std::time::Instant::now() + SOON;
+    let arguments = format!("/proc/{}/cmdline", asked.0.id());
+    while !std::fs::read_to_string(&arguments).unwrap().contains("--dry-run") {
+        assert!(std::time::Instant::now() < give_up);
+    }
     assert_eq!(running(&settings).unwrap(), None);
     let script = start(&["-o", "x=1"]);
-    let falco = running(&settings).unwrap().unwrap();
+    let falco = loop {
+        assert!(std::time::Instant::now() < give_up);
+        if let Some(falco) = running(&settings).unwrap() {
+            break falco;
+        }
+    };
     assert_eq!((falco.pid, falco.arguments), (script.0.id(), vec!["-o".into(), "x=1".into()]));
 }
 
