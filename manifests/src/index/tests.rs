@@ -40,14 +40,14 @@ fn name(text: &str) -> ArtifactName {
 #[test]
 fn entries_are_found_by_name() {
     let index = parse("index.yaml", OFFICIAL_SHAPE).unwrap();
-    assert_eq!(index.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["json", "json-rules"]);
+    assert_eq!(index.entries().iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["json", "json-rules"]);
     let rules = index.find(&name("json-rules")).unwrap();
     assert_eq!(rules.kind.as_deref(), Some("rulesfile"));
     assert_eq!(rules.source, Source::parse("ghcr.io/acme/rules/json-rules").unwrap());
     assert_eq!(rules.keywords, ["json", "5"]);
     assert_eq!(rules.maintainers, [Maintainer { email: "rules@example.org".into(), name: "The Authors".into() }]);
-    assert_eq!((rules.license.as_str(), rules.cosign.as_ref()), ("Apache-2.0", None));
-    let cosign = index.find(&name("json")).unwrap().cosign.as_ref().unwrap();
+    assert_eq!((rules.license.as_str(), rules.cosign.as_deref()), ("Apache-2.0", None));
+    let cosign = index.find(&name("json")).unwrap().cosign.as_deref().unwrap();
     assert_eq!(cosign.certificate_oidc_issuer, "https://issuer.example.org");
     assert_eq!(cosign.certificate_identity_regexp, "https://example.org/");
     assert!(cosign.ignore_tlog && cosign.certificate_identity.is_empty());

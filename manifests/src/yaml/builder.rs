@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
-use super::{DEPTH_CAP, Entry, Mark, Node, Parsed, Problems, Value, shown};
+use super::{DEPTH_CAP, Entry, Mark, NODES_CAP, Node, Parsed, Problems, Value, shown};
 use crate::finding::Findings;
 
 /// What aliases may add to a document, in bytes of memory, roughly.
@@ -71,6 +71,7 @@ struct Builder<'f> {
     documents: Vec<Node>,
     anchored: BTreeMap<usize, Anchored>,
     budget: usize,
+    nodes: usize,
 }
 
 pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread> {
@@ -82,6 +83,7 @@ pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread
         documents: Vec::new(),
         anchored: BTreeMap::new(),
         budget: ALIAS_BUDGET,
+        nodes: 0,
     };
     while let Some(event) = parser.next_event() {
         let taken = match event {
@@ -104,6 +106,10 @@ fn mark(marker: &Marker) -> Mark {
 
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, at: Mark) -> Result<(), Stop> {
+        self.nodes += usize::from(!matches!(event, Event::SequenceEnd | Event::MappingEnd));
+        if self.nodes > NODES_CAP {
+            return Err(self.stop(at, format!("there are more than {NODES_CAP} values"), "split the document"));
+        }
         match event {
             Event::DocumentStart(_) if self.mode == Mode::Strict && !self.documents.is_empty() => {
                 Err(self.stop(at, "a second document starts here", "keep one document in a file; take out the `---`"))
@@ -111,7 +117,8 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 self.note(at, anchor, tag.is_some());
-                let value = Value::Scalar { text: text.into_owned(), plain };
+                // A copy: the scanner's own text has room to spare.
+                let value = Value::Scalar { text: String::from(text.as_ref()), plain };
                 self.complete(Node { at, value }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -201,10 +208,10 @@ impl Builder<'_> {
                 Key::Other => {}
                 Key::None => match node.value {
                     Value::Scalar { text, plain } => {
-                        *key = Key::Text(text.clone(), node.at);
                         if self.mode == Mode::Strict && plain && text == "<<" {
                             self.problems.report(node.at, "a merge key (`<<`) is not allowed", "write the keys out");
                         }
+                        *key = Key::Text(text, node.at);
                     }
                     _ => {
                         *key = Key::Other;

@@ -100,6 +100,13 @@ fn size_and_depth_are_bounded() {
     let findings = parse("a", "1234", 3).unwrap_err();
     assert_eq!(lines(&findings), ["0:0: the document has 4 bytes, more than the 3 that are read"]);
 
+    let flow = |items: usize| format!("a:\n  [{}]\n", "x,".repeat(items));
+    assert!(parse("a", &flow(140_000), CAP).is_ok());
+    let findings = parse("a", &flow(150_000), CAP).unwrap_err();
+    assert_eq!(lines(&findings), ["2:3: a list or map in brackets has more than 150000 commas, quotes and the like"]);
+    let findings = parse("a", &"-\n".repeat(NODES_CAP + 1), 4 * NODES_CAP).unwrap_err();
+    assert_eq!(lines(&findings), ["999998:2: there are more than 1000000 values"]);
+
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(json_of(&nested(DEPTH_CAP)).is_ok());
     for text in [
