@@ -111,9 +111,12 @@ pub fn parse(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
 
 /// Reads a file of Falco's: any number of documents, with anchors, tags and duplicate keys.
 ///
-/// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a second
-/// time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. `cap` is the
-/// size in bytes that `text` may have.
+/// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a
+/// second time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. A few
+/// texts that yaml-cpp takes are still refused, because neither parser does: a line in a map without a colon, a list in
+/// brackets that is not indented below its key, `\'` in double quotes, a quote that is never closed.
+///
+/// `cap` is the size in bytes that `text` may have.
 ///
 /// # Errors
 /// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`], of more than [`NODES_CAP`]

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -107,17 +105,15 @@ fn findings() {
     }
 }
 
+/// A fraction of a second with optimisation; anything quadratic would not end.
 #[test]
 fn a_hundred_thousand_entries() {
     let text: String = (0..100_000)
         .map(|n| alloc::format!("- {{name: a{n}, registry: ghcr.io, repository: acme/rules/a{n}}}\n"))
         .collect();
-    let start = Instant::now();
     let index = parse("i", &text).unwrap();
     assert_eq!(index.entries().len(), 100_000);
     assert!(index.find(&name("a99999")).is_some());
-    // Two seconds here without optimisation; a square of the number would take hours.
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 proptest! {
