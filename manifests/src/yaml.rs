@@ -14,6 +14,7 @@ use crate::finding::{Finding, Findings};
 mod admission;
 mod builder;
 mod decode;
+mod mend;
 mod second_reader;
 mod typed;
 mod words;
@@ -80,7 +81,8 @@ pub struct Parsed {
     /// The roots of its documents; none when there is nothing but comments.
     pub documents: Vec<Node>,
     /// What was noticed on the way. From [`parse`]: errors, to be reported along with those of the decoding. From
-    /// [`parse_lenient`]: duplicate keys, which are no errors there; the first one counts.
+    /// [`parse_lenient`]: what Falco takes, but its author may not have meant: duplicate keys, of which the first counts, and
+    /// lines without a colon, which become keys without a value.
     pub findings: Vec<Finding>,
 }
 
@@ -113,8 +115,8 @@ pub fn parse(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
 ///
 /// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a
 /// second time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. A few
-/// texts that yaml-cpp takes are still refused, because neither parser does: a line in a map without a colon, a list in
-/// brackets that is not indented below its key, `\'` in double quotes, a quote that is never closed.
+/// texts that yaml-cpp takes are still refused, because neither parser does: `\'` in double quotes, an empty place in a
+/// bracketed list, a quote that is never closed.
 ///
 /// `cap` is the size in bytes that `text` may have.
 ///
@@ -123,10 +125,7 @@ pub fn parse(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
 /// values or long texts repeated through aliases, or no YAML for either parser.
 pub fn parse_lenient(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
     let text = admission::admitted(file, text, cap)?;
-    builder::build(file, text, builder::Mode::Lenient).or_else(|unread| {
-        let documents = if unread.is_malformed { second_reader::read(text) } else { None };
-        documents.map(|documents| Parsed { documents, findings: Vec::new() }).ok_or(unread.findings)
-    })
+    mend::read(file, text)
 }
 
 impl Mark {

@@ -53,8 +53,8 @@ struct Anchored {
 enum Stop {
     /// The text is beyond what is read.
     Refused,
-    /// The text is not YAML 1.2.
-    Malformed,
+    /// The text is not YAML 1.2; the line, where all that is missing is a colon before it.
+    Malformed(Option<usize>),
 }
 
 /// Why there is no tree.
@@ -62,6 +62,8 @@ pub(super) struct Unread {
     pub(super) findings: Findings,
     /// Whether another parser might read the text.
     pub(super) is_malformed: bool,
+    /// The line after one that lacks a colon.
+    pub(super) without_colon: Option<usize>,
 }
 
 struct Builder<'f> {
@@ -93,8 +95,12 @@ pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread
         };
         if let Err(stop) = taken {
             let nothing = Parsed { documents: Vec::new(), findings: Vec::new() };
-            let is_malformed = matches!(stop, Stop::Malformed);
-            return builder.problems.finish(nothing).map_err(|findings| Unread { findings, is_malformed });
+            let (is_malformed, without_colon) = match stop {
+                Stop::Refused => (false, None),
+                Stop::Malformed(without_colon) => (true, without_colon),
+            };
+            let unread = |findings| Unread { findings, is_malformed, without_colon };
+            return builder.problems.finish(nothing).map_err(unread);
         }
     }
     Ok(Parsed { documents: builder.documents, findings: builder.problems.into_findings() })
@@ -276,7 +282,7 @@ impl Builder<'_> {
             "check quotes, brackets and indentation here and in the line before"
         };
         self.problems.report(at, format!("not well-formed YAML: {}", shown(info)), hint);
-        Stop::Malformed
+        Stop::Malformed(info.starts_with("simple key expect").then(|| error.marker().line()))
     }
 }
 
