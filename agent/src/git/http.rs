@@ -1,6 +1,5 @@
 //! Git over http(s) (git, Documentation/gitprotocol-http, the smart protocol only).
 
-use std::error::Error as _;
 use std::time::SystemTime;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
@@ -163,19 +162,11 @@ fn without_userinfo(mut url: Url) -> Url {
     url
 }
 
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| {
-            error
-                .downcast_ref::<std::io::Error>()
-                .and_then(|error| error.get_ref())
-                .and_then(|error| error.downcast_ref())
-        });
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        source = error.source();
+/// Looks for a refused certificate among the causes. An I/O error does not name what it wraps as its source.
+fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+        return true;
     }
-    false
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|error| is_certificate(error)) || error.source().is_some_and(is_certificate)
 }
