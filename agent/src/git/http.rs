@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret as _;
 use url::Url;
@@ -15,6 +15,9 @@ use crate::transfer::{self, Deadline};
 
 /// The most redirects that the first request follows.
 const REDIRECTS: usize = 3;
+
+/// GitHub and others speak Git only to clients that begin so, and some refuse versions of git that were never smart.
+const CLIENT: &str = concat!("git/2.0 (falconer/", env!("CARGO_PKG_VERSION"), ")");
 
 /// A repository behind http(s), and who we are for it.
 #[derive(Debug, Clone)]
@@ -78,7 +81,7 @@ impl Http {
     }
 
     fn request(&self, method: Method, url: Url, service: Service) -> RequestBuilder {
-        let request = self.client.request(method, url);
+        let request = self.client.request(method, url).header(USER_AGENT, CLIENT);
         let request = match service {
             Service::UploadPack => request.header("Git-Protocol", "version=2"),
             // There is no protocol v2 for pushing.

@@ -29,13 +29,11 @@ fn a_poll_among_300_references_is_small() {
 #[test]
 fn the_first_fetch_is_shallow_and_later_ones_are_increments() {
     let stage = Stage::new();
-    for number in 0..50 {
-        stage.fleet.commit_file("main", "fleet.yaml", format!("version: 1 # {number}\n").as_bytes()).unwrap();
-    }
+    stage.fleet.history("main", 50).unwrap();
     block(async {
         let (mut remote, ours) = (stage.remote(), stage.ours());
         let (mut last, _) = update(&mut remote, &ours, None).await.unwrap();
-        assert_eq!(read(&ours, &last, "fleet.yaml").unwrap(), b"version: 1 # 49\n");
+        assert_eq!(read(&ours, &last, "fleet.yaml").unwrap(), b"version: 1 # 49");
         println!("first fetch: {:?}", stage.server.exchanges());
         let parent = revision(&stage.fleet.git(&["rev-parse", "main~1"]).unwrap());
         assert!(!ours.has(&parent), "the first fetch has no history");
