@@ -45,7 +45,7 @@ live() { sha256sum demo/state/current/rules/*.yaml; }
 # --- The stage -------------------------------------------------------------------------------------------------------
 rm -rf demo
 mkdir -p demo/host/etc/falco demo/host/usr/bin
-cp fixtures/falco.yaml/small.yaml demo/host/etc/falco/falco.yaml
+cp fixtures/falco.yaml demo/host/etc/falco/falco.yaml
 if [[ -x /usr/bin/falco ]]; then
     # A file of its own: a Falco that runs on this machine is another program, and is neither asked nor signalled.
     printf '#!/bin/sh\nexec /usr/bin/falco "$@"\n' >demo/host/usr/bin/falco
@@ -152,5 +152,5 @@ cat <<TEXT
   export FALCONER_CONFIG=demo/agent.toml
   $program status --output json
   ls -l demo/state demo/state/generations     what Falco loads, and what it could go back to
-  diff fixtures/falco.yaml/small.yaml demo/host/etc/falco/falco.yaml
+  diff fixtures/falco.yaml demo/host/etc/falco/falco.yaml
 TEXT

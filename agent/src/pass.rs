@@ -64,7 +64,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let mut round = apply_round(agent, &state, &repository, &mut host, &intent).await?;
     if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, &intent) {
         host = observe_again(agent, &state, &host).await?;
-        let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.as_ref().map(StatusError::clone));
+        let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.clone());
         if fallen_back.target == Target::LastGood {
             let rolled_back = apply_round(agent, &state, &repository, &mut host, &fallen_back).await?;
             round = round.followed_by(rolled_back);

@@ -70,15 +70,13 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     if let Some((number, generation)) = observed.live() {
         drift.extend(generation_drift(observed, number, generation));
     }
-    if observed.ledger.good.is_some() {
-        if let Some(Inclusion::Not(how)) = &observed.falco.inclusion {
-            drift.push(Drift {
-                kind: DriftKind::Config,
-                path: observed.falco.config_file.clone(),
-                expected: format!("config_files ends with {}/current/{INCLUDE}", observed.state),
-                observed: how.clone(),
-            });
-        }
+    if let (Some(_), Some(Inclusion::Not(how))) = (observed.ledger.good, &observed.falco.inclusion) {
+        drift.push(Drift {
+            kind: DriftKind::Config,
+            path: observed.falco.config_file.clone(),
+            expected: format!("config_files ends with {}/current/{INCLUDE}", observed.state),
+            observed: how.clone(),
+        });
     }
     if drift.is_empty() && observed.ledger.good == observed.live().map(|(number, _)| number) {
         drift = not_loaded(observed);

@@ -3,7 +3,7 @@
 //! The format is falcoctl's (`pkg/index/index/index.go`): a list of entries; unknown keys are passed over. Unlike falcoctl
 //! this reader checks that every entry can be used.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -16,10 +16,10 @@ mod decode;
 /// The size in bytes that an index may have: more than 300 times that of the official one, room for 100,000 short entries.
 pub const INDEX_CAP: usize = 8 << 20;
 
-/// An index: entries by name.
+/// An index: entries sorted by name, each name once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    entries: BTreeMap<ArtifactName, IndexEntry>,
+    entries: Vec<IndexEntry>,
 }
 
 /// What an index knows of an artifact.
@@ -44,7 +44,7 @@ pub struct IndexEntry {
     /// Where its sources are.
     pub sources: Vec<String>,
     /// How its signature is to be checked: the key `signature.cosign`.
-    pub cosign: Option<Cosign>,
+    pub cosign: Option<Box<Cosign>>,
 }
 
 /// Who keeps an artifact.
@@ -79,12 +79,13 @@ impl Index {
     /// The entry of this name.
     #[must_use]
     pub fn find(&self, name: &ArtifactName) -> Option<&IndexEntry> {
-        self.entries.get(name)
+        self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok().and_then(|found| self.entries.get(found))
     }
 
     /// All entries, sorted by name.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = &IndexEntry> {
-        self.entries.values()
+    #[must_use]
+    pub fn entries(&self) -> &[IndexEntry] {
+        &self.entries
     }
 }
 

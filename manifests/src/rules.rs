@@ -2,8 +2,8 @@
 //!
 //! The check follows Falco's reader (`userspace/engine/rule_loader_reader.cpp` and `rule_loader_collector.cpp`, 0.37 to
 //! 0.44) and is meant to refuse only what every one of these refuses: shapes, missing keys, priorities, misuse of
-//! `override`, versions. Conditions, fields, references between items and whatever depends on other files or on the host
-//! are left to Falco itself.
+//! `override`, versions; [`yaml::parse_lenient`] tells where it falls short of that. Conditions, fields, references between
+//! items and whatever depends on other files or on the host are left to Falco itself.
 
 use alloc::format;
 use alloc::string::String;

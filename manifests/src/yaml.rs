@@ -6,15 +6,15 @@
 //!
 //! [`Problems`] then turns a tree into values and collects everything that is wrong with it in one go.
 
-use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::finding::{Finding, Findings};
 
+mod admission;
 mod builder;
 mod decode;
+mod mend;
 mod second_reader;
 mod typed;
 mod words;
@@ -25,6 +25,9 @@ pub(crate) use words::{nearest, shown};
 
 /// How deep sequences and mappings may lie in each other.
 pub const DEPTH_CAP: usize = 64;
+
+/// How many values and keys a text may hold: a bound on memory.
+pub const NODES_CAP: usize = 1_000_000;
 
 /// A place in the text: line and column, both from 1, columns in characters. Both are 0 where the place is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +81,8 @@ pub struct Parsed {
     /// The roots of its documents; none when there is nothing but comments.
     pub documents: Vec<Node>,
     /// What was noticed on the way. From [`parse`]: errors, to be reported along with those of the decoding. From
-    /// [`parse_lenient`]: duplicate keys, which are no errors there; the first one counts.
+    /// [`parse_lenient`]: what Falco takes, but its author may not have meant: duplicate keys, of which the first counts, and
+    /// lines without a colon, which become keys without a value.
     pub findings: Vec<Finding>,
 }
 
@@ -100,49 +104,28 @@ impl Node {
 /// is the size in bytes that `text` may have.
 ///
 /// # Errors
-/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`] or no YAML at all.
+/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`], of more than [`NODES_CAP`]
+/// values, or no YAML at all.
 pub fn parse(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
-    let text = admitted(file, text, cap)?;
+    let text = admission::admitted(file, text, cap)?;
     builder::build(file, text, builder::Mode::Strict).map_err(|unread| unread.findings)
 }
 
 /// Reads a file of Falco's: any number of documents, with anchors, tags and duplicate keys.
 ///
-/// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a second
-/// time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. `cap` is the
-/// size in bytes that `text` may have.
+/// Text that YAML 1.2 does not allow, but older readers do (a closing bracket at the start of a line, say), is read a
+/// second time by a parser like Falco's; its nodes do not know their places. Keys that are not text are left out. A few
+/// texts that yaml-cpp takes are still refused, because neither parser does: `\'` in double quotes, an empty place in a
+/// bracketed list, a quote that is never closed.
+///
+/// `cap` is the size in bytes that `text` may have.
 ///
 /// # Errors
-/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`], repeats too much through aliases, or is no
-/// YAML for either parser.
+/// The findings, when the text is too large, nested deeper than [`DEPTH_CAP`], of more than [`NODES_CAP`]
+/// values or long texts repeated through aliases, or no YAML for either parser.
 pub fn parse_lenient(file: &str, text: &str, cap: usize) -> Result<Parsed, Findings> {
-    let text = admitted(file, text, cap)?;
-    builder::build(file, text, builder::Mode::Lenient).or_else(|unread| {
-        let documents = if unread.is_malformed { second_reader::read(text) } else { None };
-        documents.map(|documents| Parsed { documents, findings: Vec::new() }).ok_or(unread.findings)
-    })
-}
-
-/// `text` without a byte order mark, when it is small enough and has no character that would hide the rest of it.
-fn admitted<'t>(file: &str, text: &'t str, cap: usize) -> Result<&'t str, Findings> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut problems = Problems::new(file);
-    if text.len() > cap {
-        problems.report(
-            Mark::default(),
-            format!("the document has {} bytes, more than the {cap} that are read", text.len()),
-            "split it, or take out what is not needed".to_owned(),
-        );
-    } else if let Some(before) = text.split_once('\0').map(|(before, _)| before) {
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        problems.report(
-            Mark::new(line, column),
-            "there is a NUL character".to_owned(),
-            "save the file as UTF-8 text".to_owned(),
-        );
-    }
-    problems.finish(text)
+    let text = admission::admitted(file, text, cap)?;
+    mend::read(file, text)
 }
 
 impl Mark {

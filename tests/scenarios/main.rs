@@ -1,5 +1,6 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
+#![cfg(test)]
 
-#[cfg(test)]
 mod falco_room;
 mod git_room;
+mod registry_room;

@@ -25,7 +25,7 @@ use crate::layout::{Descriptor, Layout};
 use crate::pack::{PackInput, Packed, pack};
 use crate::pass::{PassError, Sources};
 use crate::registry::Repository;
-use crate::settings::{Registry, Settings};
+use crate::settings::Settings;
 use crate::transfer;
 
 pub(super) async fn run(arguments: &Arguments, printer: Printer, command: &ArtifactCommand) -> Result<u8, Failure> {
@@ -127,7 +127,7 @@ async fn publish(
 }
 
 fn speak_plain_http(settings: &mut Settings, registry: &str) {
-    let entry = settings.registries.entry(registry.to_string()).or_insert_with(Registry::default);
+    let entry = settings.registries.entry(registry.to_string()).or_default();
     entry.plain_http = true;
 }
 

@@ -77,7 +77,7 @@ pub async fn dry_run(settings: &FalcoSettings, candidate: &str, directory: &Path
         Err(error) => return DryRun::CannotRun(format!("{}: {error}", settings.binary.display())),
     };
     let Some(status) = ended.status else {
-        return DryRun::CannotRun(format!("no answer within {} s", settings.deadlines.dry_run.as_secs()));
+        return DryRun::CannotRun(format!("no answer within {} s", settings.deadlines.dry_run.as_secs_f32()));
     };
     let rejected = || {
         let mut said = rejection(&ended.stdout, &ended.stderr);

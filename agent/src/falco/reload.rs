@@ -39,14 +39,20 @@ pub async fn reload(settings: &FalcoSettings, falco: &Falco) -> Result<Reloading
     if !falco.is_alive() {
         return Err(gone());
     }
-    let before = loaded(settings).await.ok();
     let give_up = Instant::now() + settings.deadlines.safe;
-    while !falco.takes_sighup().ok_or_else(gone)? {
-        if Instant::now() >= give_up {
-            return Err(FalcoError::NotSafe { pid, waited: settings.deadlines.safe });
+    let before = loop {
+        while !falco.takes_sighup().ok_or_else(gone)? {
+            if Instant::now() >= give_up {
+                return Err(FalcoError::NotSafe { pid, waited: settings.deadlines.safe });
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        tokio::time::sleep(LOOK).await;
-    }
+        // The web server is up only where SIGHUP is safe. The question takes time, so the process is looked at again.
+        let before = loaded(settings).await.ok();
+        if falco.takes_sighup().ok_or_else(gone)? {
+            break before;
+        }
+    };
     let sent = match handle {
         Ok(handle) => pidfd_send_signal(handle, Signal::HUP),
         // Kernels before 5.3, and sandboxes that hide the call.

@@ -77,8 +77,15 @@ impl Falco {
 }
 
 fn candidate(pid: u32, settings: &FalcoSettings) -> Option<((bool, u8), Falco)> {
-    let mut words: Vec<String> = proc_text(pid, "cmdline").ok()?.split_terminator('\0').map(String::from).collect();
     let directory = PathBuf::from(format!("/proc/{pid}"));
+    let mut words = command_line(pid)?;
+    if words.is_empty() && same_file(&directory.join("exe"), &settings.binary) {
+        // It is just being executed: its file is known already, its arguments in a moment.
+        words = (0..1000).find_map(|_| {
+            std::thread::yield_now();
+            command_line(pid).filter(|words| !words.is_empty())
+        })?;
+    }
     let (strength, program_words) = matches(&directory, &words, &settings.binary)?;
     let arguments = words.split_off(program_words.min(words.len()));
     if arguments.iter().any(|argument| ONE_ANSWER.contains(&argument.as_str())) {
@@ -89,6 +96,10 @@ fn candidate(pid: u32, settings: &FalcoSettings) -> Option<((bool, u8), Falco)> 
     let start_time_ticks = start_time(pid)?;
     let catches_sighup = catches_sighup(&proc_text(pid, "status").ok()?)?;
     Some(((ours, strength), Falco { pid, start_time_ticks, arguments, catches_sighup }))
+}
+
+fn command_line(pid: u32) -> Option<Vec<String>> {
+    Some(proc_text(pid, "cmdline").ok()?.split_terminator('\0').map(String::from).collect())
 }
 
 /// How surely the process runs `binary`, and how many words of its command line name the program.

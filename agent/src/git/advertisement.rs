@@ -33,6 +33,11 @@ pub(super) struct References {
 pub(super) struct Capabilities(Vec<String>);
 
 impl Capabilities {
+    #[cfg(test)]
+    pub(super) fn of(words: &[&str]) -> Self {
+        Self(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
     /// Whether `name` is offered, with a value or without.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|word| word == name) || self.value(name).is_some()
@@ -114,5 +119,39 @@ impl Advertisement {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_words_with_or_without_values() {
+        let capabilities = Capabilities::of(&["agent=git/2", "fetch=shallow filter", "ls-refs", "no-done"]);
+        assert!(capabilities.has("fetch") && capabilities.has("ls-refs") && !capabilities.has("ls"));
+        assert_eq!(capabilities.value("agent"), Some("git/2"));
+        assert_eq!(capabilities.value("ls-refs"), None);
+        assert!(capabilities.has_feature("fetch", "filter") && !capabilities.has_feature("fetch", "filt"));
+    }
+
+    #[test]
+    fn lines_of_protocol_v0() {
+        let id = "1".repeat(40);
+        let mut offered = Advertisement::default();
+        for line in [
+            "version 1".to_owned(),
+            format!("{id} HEAD\0multi_ack side-band-64k agent=git/2"),
+            format!("{id} refs/heads/main"),
+            format!("{id} refs/heads/main2"),
+            format!("{id} .have"),
+            format!("shallow {id}"),
+        ] {
+            assert!(offered.line(&line, "refs/heads/main"), "{line}");
+        }
+        assert_eq!(offered.references.found.as_ref().map(Revision::as_str), Some(id.as_str()));
+        assert_eq!(offered.references.others, ["main2"]);
+        assert!(offered.capabilities.has("side-band-64k"));
+        assert!(!offered.line("<html>", "refs/heads/main"));
     }
 }

@@ -1,9 +1,8 @@
 //! Git over http(s) (git, Documentation/gitprotocol-http, the smart protocol only).
 
-use std::error::Error as _;
 use std::time::SystemTime;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret as _;
 use url::Url;
@@ -16,6 +15,9 @@ use crate::transfer::{self, Deadline};
 
 /// The most redirects that the first request follows.
 const REDIRECTS: usize = 3;
+
+/// GitHub and others speak Git only to clients that begin so, and some refuse versions of git that were never smart.
+const CLIENT: &str = concat!("git/2.0 (falconer/", env!("CARGO_PKG_VERSION"), ")");
 
 /// A repository behind http(s), and who we are for it.
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ impl Http {
     }
 
     fn request(&self, method: Method, url: Url, service: Service) -> RequestBuilder {
-        let request = self.client.request(method, url);
+        let request = self.client.request(method, url).header(USER_AGENT, CLIENT);
         let request = match service {
             Service::UploadPack => request.header("Git-Protocol", "version=2"),
             // There is no protocol v2 for pushing.
@@ -163,19 +165,11 @@ fn without_userinfo(mut url: Url) -> Url {
     url
 }
 
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| {
-            error
-                .downcast_ref::<std::io::Error>()
-                .and_then(|error| error.get_ref())
-                .and_then(|error| error.downcast_ref())
-        });
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        source = error.source();
+/// Looks for a refused certificate among the causes. An I/O error does not name what it wraps as its source.
+fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+        return true;
     }
-    false
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|error| is_certificate(error)) || error.source().is_some_and(is_certificate)
 }

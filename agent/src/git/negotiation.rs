@@ -201,3 +201,6 @@ fn band(content: &[u8]) -> Result<Step<'_>, String> {
         _ => Err("a packet of an unknown band".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

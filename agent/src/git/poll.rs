@@ -40,14 +40,14 @@ impl Remote {
         let deadline = self.deadline();
         let (mut conversation, advertisement) =
             Conversation::open(self, Service::UploadPack, reference, deadline).await?;
-        let Advertisement { is_v2: true, capabilities, references } = advertisement else {
+        let Advertisement { is_v2: true, capabilities, .. } = advertisement else {
             return Ok(advertisement.references);
         };
-        let references = listed(&mut conversation, &capabilities, reference, reference, references).await?;
+        let references = listed(&mut conversation, &capabilities, reference, reference).await?;
         if references.found.is_some() {
             return Ok(references);
         }
-        listed(&mut conversation, &capabilities, "refs/heads/", reference, references).await
+        listed(&mut conversation, &capabilities, "refs/heads/", reference).await
     }
 }
 
@@ -57,8 +57,8 @@ async fn listed(
     capabilities: &Capabilities,
     prefix: &str,
     reference: &str,
-    mut references: References,
 ) -> Result<References, GitError> {
+    let mut references = References::default();
     let mut request = command("ls-refs", capabilities);
     packet::line(&mut request, &format!("ref-prefix {prefix}"));
     packet::flush(&mut request);

@@ -46,7 +46,6 @@ pub enum Expected {
 
 /// A report that is where it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
 pub struct PushedReport {
     /// The commit that the reference points to now.
     pub commit: Revision,

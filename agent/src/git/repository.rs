@@ -18,12 +18,16 @@ impl Repository {
     /// Opens the repository in `path`, or makes an empty one where there is nothing. Writes nothing when it is there.
     ///
     /// # Errors
-    /// [`GitError::Damaged`] when there is something that is no repository, [`GitError::Disk`] when it cannot be made.
+    /// [`GitError::Damaged`] when there is something that is no repository, [`GitError::Disk`] when it cannot be made
+    /// or belongs to another user.
     pub fn open_or_create(path: &Path) -> Result<Self, GitError> {
         if !path.try_exists().map_err(GitError::Disk)? {
             return Self::create(path);
         }
-        let inner = open_here(path).map_err(|source| damaged(path, source))?;
+        let inner = open_here(path).map_err(|source| match source.code() {
+            ErrorCode::Owner => GitError::Disk(std::io::Error::other(source)),
+            _ => damaged(path, source),
+        })?;
         Ok(Self { inner, path: path.to_owned() })
     }
 

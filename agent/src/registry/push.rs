@@ -2,6 +2,8 @@
 //!
 //! This is done over our own client and not by oci-client's: that one sends the credentials to whatever token realm or
 //! upload address the registry names, and takes neither our client nor our deadline.
+//! This is done over our own client and not by oci-client 0.18: that one sends the credentials to whatever token realm the
+//! registry names and the blob to whatever address, and takes neither our HTTP client nor our deadline.
 
 use falconer_manifests::digest::Digest;
 use falconer_manifests::oci;

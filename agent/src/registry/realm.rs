@@ -158,4 +158,19 @@ mod tests {
         assert_eq!(scope(Some("aws registry:catalog:*"), own), own);
         assert_eq!(scope(None, own), own);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_challenge_panics(text in "(Bearer|Basic|[a-z]{0,3}) {0,2}((realm|scope|,|=|\"|\\\\| |[a-z:/]){0,12})") {
+            if let Some(Challenge::Bearer { realm, .. }) = challenges_of(&text) {
+                let _any_answer_will_do = address(&realm, &Url::parse("https://r.example/").unwrap());
+            }
+        }
+    }
+
+    fn challenges_of(text: &str) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        headers.insert(WWW_AUTHENTICATE, text.parse().ok()?);
+        challenge(&headers)
+    }
 }

@@ -95,4 +95,11 @@ mod tests {
             assert!(matches!(next_of(elsewhere), Err(Problem::Steered { .. })), "{elsewhere}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_link_panics(text in "[<>;,=\" /a-z:.\\[]{0,24}(rel=next)?") {
+            let _any_answer_will_do = next_of(&text);
+        }
+    }
 }

@@ -189,7 +189,7 @@ fn findings_about_rules_files() {
     ] {
         let text = format!("version: 1\nartifacts: {{falco-rules: 5}}\nrules_files: [{{file: first}},\n  {entry}]\n");
         let found = refused(&text);
-        let messages: Vec<&str> = found.iter().map(|line| line.splitn(2, ": ").nth(1).unwrap()).collect();
+        let messages: Vec<&str> = found.iter().map(|line| line.split_once(": ").unwrap().1).collect();
         assert_eq!(messages.join("|"), expected, "{entry}");
         assert!(found.iter().all(|line| line.starts_with("4:")), "{entry}: {found:?}");
     }

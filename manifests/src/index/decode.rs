@@ -1,8 +1,7 @@
 //! From the tree to the index.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry as Slot;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,29 +10,29 @@ use super::{Cosign, INDEX_CAP, IndexEntry, Maintainer};
 use crate::finding::Findings;
 use crate::name::ArtifactName;
 use crate::reference::Source;
-use crate::yaml::{self, Meaning, Node, Problems};
+use crate::yaml::{self, Meaning, Node, Problems, Value};
 
 const HINT: &str = "this is the index's own text: tell its publisher, or use another index";
 
-pub(super) fn index(file: &str, text: &str) -> Result<BTreeMap<ArtifactName, IndexEntry>, Findings> {
+pub(super) fn index(file: &str, text: &str) -> Result<Vec<IndexEntry>, Findings> {
     // As lenient as falcoctl's reader, which takes anchors too; like it, this one does not take duplicate keys.
     let parsed = yaml::parse_lenient(file, text, INDEX_CAP)?;
     let mut problems = Problems::with(file, parsed.findings);
-    let mut entries = BTreeMap::new();
-    if let Some(root) = parsed.documents.first().filter(|root| !root.is_null()) {
-        for item in problems.sequence(root, "a list of artifacts", HINT).unwrap_or_default() {
-            let Some(entry) = entry(&mut problems, item) else { continue };
-            match entries.entry(entry.name.clone()) {
-                Slot::Occupied(_) => {
-                    problems.report(item.at, format!("the artifact `{}` stands twice", entry.name), HINT);
-                }
-                Slot::Vacant(slot) => {
-                    slot.insert(entry);
-                }
-            }
+    let mut entries = Vec::new();
+    if let Some(root) = parsed.documents.into_iter().next().filter(|root| !root.is_null()) {
+        problems.sequence(&root, "a list of artifacts", HINT);
+        if let Value::Sequence(items) = root.value {
+            // By value, so that the tree is freed while the entries grow.
+            entries = items.into_iter().filter_map(|item| Some((entry(&mut problems, &item)?, item.at))).collect();
         }
     }
-    problems.finish(entries)
+    entries.sort_by(|(a, a_at), (b, b_at)| (&a.name, a_at).cmp(&(&b.name, b_at)));
+    for (first, second) in entries.iter().zip(entries.iter().skip(1)) {
+        if first.0.name == second.0.name {
+            problems.report(second.1, format!("the artifact `{}` stands twice", second.0.name), HINT);
+        }
+    }
+    problems.finish(entries.into_iter().map(|(entry, _)| entry).collect())
 }
 
 fn entry(problems: &mut Problems<'_>, item: &Node) -> Option<IndexEntry> {
@@ -58,7 +57,10 @@ fn entry(problems: &mut Problems<'_>, item: &Node) -> Option<IndexEntry> {
             .map(|node| Maintainer { email: text(problems, node, "email"), name: text(problems, node, "name") })
             .collect(),
         sources: texts(problems, item, "sources"),
-        cosign: item.get("signature").and_then(|signature| signature.get("cosign")).map(|node| cosign(problems, node)),
+        cosign: item
+            .get("signature")
+            .and_then(|signature| signature.get("cosign"))
+            .map(|node| Box::new(cosign(problems, node))),
     };
     Some(entry)
 }

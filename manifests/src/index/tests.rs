@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -40,14 +38,14 @@ fn name(text: &str) -> ArtifactName {
 #[test]
 fn entries_are_found_by_name() {
     let index = parse("index.yaml", OFFICIAL_SHAPE).unwrap();
-    assert_eq!(index.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["json", "json-rules"]);
+    assert_eq!(index.entries().iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["json", "json-rules"]);
     let rules = index.find(&name("json-rules")).unwrap();
     assert_eq!(rules.kind.as_deref(), Some("rulesfile"));
     assert_eq!(rules.source, Source::parse("ghcr.io/acme/rules/json-rules").unwrap());
     assert_eq!(rules.keywords, ["json", "5"]);
     assert_eq!(rules.maintainers, [Maintainer { email: "rules@example.org".into(), name: "The Authors".into() }]);
-    assert_eq!((rules.license.as_str(), rules.cosign.as_ref()), ("Apache-2.0", None));
-    let cosign = index.find(&name("json")).unwrap().cosign.as_ref().unwrap();
+    assert_eq!((rules.license.as_str(), rules.cosign.as_deref()), ("Apache-2.0", None));
+    let cosign = index.find(&name("json")).unwrap().cosign.as_deref().unwrap();
     assert_eq!(cosign.certificate_oidc_issuer, "https://issuer.example.org");
     assert_eq!(cosign.certificate_identity_regexp, "https://example.org/");
     assert!(cosign.ignore_tlog && cosign.certificate_identity.is_empty());
@@ -107,17 +105,15 @@ fn findings() {
     }
 }
 
+/// A fraction of a second with optimisation; anything quadratic would not end.
 #[test]
 fn a_hundred_thousand_entries() {
     let text: String = (0..100_000)
         .map(|n| alloc::format!("- {{name: a{n}, registry: ghcr.io, repository: acme/rules/a{n}}}\n"))
         .collect();
-    let start = Instant::now();
     let index = parse("i", &text).unwrap();
     assert_eq!(index.entries().len(), 100_000);
     assert!(index.find(&name("a99999")).is_some());
-    // Two seconds here without optimisation; a square of the number would take hours.
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 proptest! {

@@ -120,7 +120,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
             },
             Step::Prune { generations, blobs } => {
                 generations.iter().for_each(|number| drop(host.generations.remove(number)));
-                blobs.iter().for_each(|blob| drop(host.blobs.remove(blob)));
+                host.blobs.retain(|blob| !blobs.contains(blob));
                 host.ledger = host.ledger.without_records(generations);
             }
         }

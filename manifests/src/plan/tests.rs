@@ -190,10 +190,8 @@ proptest! {
                 Act::Commit(n) => wanted = composition(n, &n.to_string(), (n % 2 == 0).then_some("own")),
                 Act::Pass(temper, budget) => drop(pass(&mut host, &wanted, temper, budget)),
                 Act::Tamper => {
-                    if let Pointer::Generation(number) = host.current {
-                        if host.generations.contains_key(&number) {
-                            tamper(&mut host, number.0);
-                        }
+                    if let Some((number, _)) = host.live() {
+                        tamper(&mut host, number.0);
                     }
                 }
                 Act::LosePointer => host.current = Pointer::Missing,

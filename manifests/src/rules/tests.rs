@@ -179,43 +179,44 @@ fn findings_about_rules() {
         ("desc: d, condition: c, priority: Debug", "1:3: rule `x` has no `output`"),
         ("other: 1", "1:3: rule `x` has no `condition`"),
         ("enabled: ", "1:20: rule `x`: `enabled` is empty"),
-        ("desc: d, condition: c, output: o, priority: Wanring", "1:56: rule `x`: `Wanring` is not a priority"),
-        ("desc: d, condition: c, output: o, priority: ~", "1:56: rule `x`: `priority` is empty"),
+        ("desc: d, condition: c, output: o, priority: Wanring", "1:57: rule `x`: `Wanring` is not a priority"),
+        ("desc: d, condition: c, output: o, priority: ~", "1:57: rule `x`: `priority` is empty"),
         (
             "desc: {}, condition: c, output: o, priority: Debug",
-            "1:18: expected text for `desc` of rule `x`, found a map",
+            "1:19: expected text for `desc` of rule `x`, found a map",
         ),
         (
             "desc: d, condition: c, output: o, priority: Debug, tags: t",
-            "1:69: expected `tags` of rule `x` as a list, found `t`",
+            "1:70: expected `tags` of rule `x` as a list, found `t`",
         ),
         (
             "desc: d, condition: c, output: o, priority: Debug, enabled: 1",
-            "1:72: rule `x`: `enabled` is neither true nor false but `1`",
+            "1:73: rule `x`: `enabled` is neither true nor false but `1`",
         ),
-        ("desc: d, condition: c, output: o, priority: Debug, source: ''", "1:71: rule `x`: `source` is empty"),
-        ("append: true, condition: ''", "1:37: rule `x`: `condition` is empty"),
+        ("desc: d, condition: c, output: o, priority: Debug, source: ''", "1:72: rule `x`: `source` is empty"),
+        ("append: true, condition: ''", "1:38: rule `x`: `condition` is empty"),
         (
             "append: true, condition: c, override: {condition: append}",
-            "1:20: rule `x` has both `append: true` and `override`",
+            "1:21: rule `x` has both `append: true` and `override`",
         ),
-        ("override: {condition: append}", "1:23: rule `x` overrides `condition`, but does not give it"),
-        ("override: {priority: append}, enabled: true", "1:23: rule `x`: `priority` cannot be appended to"),
-        ("override: {source: replace}, enabled: true", "1:23: rule `x`: `source` cannot be replaced"),
+        ("override: {condition: append}", "1:24: rule `x` overrides `condition`, but does not give it"),
+        ("override: {priority: append}, enabled: true", "1:24: rule `x`: `priority` cannot be appended to"),
+        ("override: {source: replace}, enabled: true", "1:24: rule `x`: `source` cannot be replaced"),
         (
             "override: {condition: add}, condition: c",
-            "1:34: expected append or replace for `condition` of rule `x`, found `add`",
+            "1:35: expected append or replace for `condition` of rule `x`, found `add`",
         ),
-        ("override: [condition], enabled: true", "1:22: expected `override` of rule `x` as a map, found a list"),
+        ("override: [condition], enabled: true", "1:23: expected `override` of rule `x` as a map, found a list"),
         (
             "override: {condition: append}, condition: c, output: o",
             "1:66: rule `x` gives `output`, which is not under `override`",
         ),
-        ("override: {priority: replace}, priority: high", "1:53: rule `x`: `high` is not a priority"),
-        ("override: {exceptions: append}, exceptions: [{}]", "1:57: an exception of rule `x` has no `name`"),
+        ("override: {priority: replace}, priority: high", "1:54: rule `x`: `high` is not a priority"),
+        ("override: {exceptions: append}, exceptions: [{}]", "1:58: an exception of rule `x` has no `name`"),
     ] {
         let text = format!("- {{rule: x, {text}}}");
-        assert_eq!(refused(&text), [expected], "{text}");
+        let found = refused(&text);
+        assert_eq!(found, [expected], "{text}");
     }
     assert_eq!(refused("- rule: x\n  output: o\n- macro: y\n").len(), 4, "all in one go");
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
-use super::{DEPTH_CAP, Entry, Mark, Node, Parsed, Problems, Value, shown};
+use super::{DEPTH_CAP, Entry, Mark, NODES_CAP, Node, Parsed, Problems, Value, shown};
 use crate::finding::Findings;
 
 /// What aliases may add to a document, in bytes of memory, roughly.
@@ -53,8 +53,8 @@ struct Anchored {
 enum Stop {
     /// The text is beyond what is read.
     Refused,
-    /// The text is not YAML 1.2.
-    Malformed,
+    /// The text is not YAML 1.2; the line, where all that is missing is a colon before it.
+    Malformed(Option<usize>),
 }
 
 /// Why there is no tree.
@@ -62,6 +62,8 @@ pub(super) struct Unread {
     pub(super) findings: Findings,
     /// Whether another parser might read the text.
     pub(super) is_malformed: bool,
+    /// The line after one that lacks a colon.
+    pub(super) without_colon: Option<usize>,
 }
 
 struct Builder<'f> {
@@ -71,6 +73,7 @@ struct Builder<'f> {
     documents: Vec<Node>,
     anchored: BTreeMap<usize, Anchored>,
     budget: usize,
+    nodes: usize,
 }
 
 pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread> {
@@ -82,6 +85,7 @@ pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread
         documents: Vec::new(),
         anchored: BTreeMap::new(),
         budget: ALIAS_BUDGET,
+        nodes: 0,
     };
     while let Some(event) = parser.next_event() {
         let taken = match event {
@@ -91,8 +95,12 @@ pub(super) fn build(file: &str, text: &str, mode: Mode) -> Result<Parsed, Unread
         };
         if let Err(stop) = taken {
             let nothing = Parsed { documents: Vec::new(), findings: Vec::new() };
-            let is_malformed = matches!(stop, Stop::Malformed);
-            return builder.problems.finish(nothing).map_err(|findings| Unread { findings, is_malformed });
+            let (is_malformed, without_colon) = match stop {
+                Stop::Refused => (false, None),
+                Stop::Malformed(without_colon) => (true, without_colon),
+            };
+            let unread = |findings| Unread { findings, is_malformed, without_colon };
+            return builder.problems.finish(nothing).map_err(unread);
         }
     }
     Ok(Parsed { documents: builder.documents, findings: builder.problems.into_findings() })
@@ -104,6 +112,10 @@ fn mark(marker: &Marker) -> Mark {
 
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, at: Mark) -> Result<(), Stop> {
+        self.nodes += usize::from(!matches!(event, Event::SequenceEnd | Event::MappingEnd));
+        if self.nodes > NODES_CAP {
+            return Err(self.stop(at, format!("there are more than {NODES_CAP} values"), "split the document"));
+        }
         match event {
             Event::DocumentStart(_) if self.mode == Mode::Strict && !self.documents.is_empty() => {
                 Err(self.stop(at, "a second document starts here", "keep one document in a file; take out the `---`"))
@@ -111,7 +123,8 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 self.note(at, anchor, tag.is_some());
-                let value = Value::Scalar { text: text.into_owned(), plain };
+                // A copy: the scanner's own text has room to spare.
+                let value = Value::Scalar { text: String::from(text.as_ref()), plain };
                 self.complete(Node { at, value }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -201,10 +214,10 @@ impl Builder<'_> {
                 Key::Other => {}
                 Key::None => match node.value {
                     Value::Scalar { text, plain } => {
-                        *key = Key::Text(text.clone(), node.at);
                         if self.mode == Mode::Strict && plain && text == "<<" {
                             self.problems.report(node.at, "a merge key (`<<`) is not allowed", "write the keys out");
                         }
+                        *key = Key::Text(text, node.at);
                     }
                     _ => {
                         *key = Key::Other;
@@ -269,7 +282,7 @@ impl Builder<'_> {
             "check quotes, brackets and indentation here and in the line before"
         };
         self.problems.report(at, format!("not well-formed YAML: {}", shown(info)), hint);
-        Stop::Malformed
+        Stop::Malformed(info.starts_with("simple key expect").then(|| error.marker().line()))
     }
 }
 

@@ -5,23 +5,26 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{Entry, Mark, Node, Value};
+use super::{Entry, Mark, NODES_CAP, Node, Value};
+
+/// The size in bytes of a text that is read a second time: this parser takes some 200 bytes for each byte of the worst text.
+const SIZE_CAP: usize = 512 << 10;
 
 /// Nesting of brackets beyond which the parser would need time that grows with the square of the text.
 const BRACKETS_CAP: usize = 512;
 
 /// The documents of `text`, or `None` when this parser does not take it either.
 pub(super) fn read(text: &str) -> Option<Vec<Node>> {
-    if bracket_depth(text) > BRACKETS_CAP {
+    if text.len() > SIZE_CAP || bracket_depth(text) > BRACKETS_CAP {
         return None;
     }
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| Loose::deserialize(document).ok().map(|loose| loose.0))
-        .collect()
+    let budget = Cell::new(NODES_CAP);
+    serde_yaml::Deserializer::from_str(text).map(|document| Reader(&budget).deserialize(document).ok()).collect()
 }
 
 fn bracket_depth(text: &str) -> usize {
@@ -38,80 +41,81 @@ fn bracket_depth(text: &str) -> usize {
     deepest
 }
 
-/// A node that has lost its place, and whether a number was written `1` or `0x1`.
-struct Loose(Node);
-
-fn loose(value: Value) -> Loose {
-    Loose(Node { at: Mark::default(), value })
+fn node(value: Value) -> Node {
+    Node { at: Mark::default(), value }
 }
 
-fn plain(text: String) -> Loose {
-    loose(Value::Scalar { text, plain: true })
+fn plain(text: String) -> Node {
+    node(Value::Scalar { text, plain: true })
 }
 
-impl<'de> Deserialize<'de> for Loose {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LooseVisitor)
+/// Reads one value, as long as the budget of nodes lasts. What is lost is how a number was written: `0x1` becomes `1`.
+#[derive(Clone, Copy)]
+struct Reader<'b>(&'b Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        match self.0.get().checked_sub(1) {
+            Some(rest) => self.0.set(rest),
+            None => return Err(D::Error::custom("too many values")),
+        }
+        deserializer.deserialize_any(self)
     }
 }
 
-struct LooseVisitor;
-
-impl<'de> Visitor<'de> for LooseVisitor {
-    type Value = Loose;
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<Loose, E> {
+    fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(plain(String::new()))
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Loose, E> {
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Loose, E> {
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Loose, E> {
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Loose, E> {
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Loose, E> {
-        Ok(loose(Value::Scalar { text: value.to_string(), plain: false }))
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(node(Value::Scalar { text: value.to_string(), plain: false }))
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Loose, D::Error> {
-        Loose::deserialize(deserializer)
-    }
-
-    fn visit_enum<A: serde::de::EnumAccess<'de>>(self, tagged: A) -> Result<Loose, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
         let (_tag, content): (String, _) = tagged.variant()?;
-        serde::de::VariantAccess::newtype_variant(content)
+        content.newtype_variant_seed(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Loose, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut nodes = Vec::new();
-        while let Some(Loose(node)) = items.next_element()? {
-            nodes.push(node);
+        while let Some(item) = items.next_element_seed(self)? {
+            nodes.push(item);
         }
-        Ok(loose(Value::Sequence(nodes)))
+        Ok(node(Value::Sequence(nodes)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
-        while let Some((Loose(key), Loose(value))) = map.next_entry()? {
+        while let Some((key, value)) = map.next_entry_seed(self, self)? {
             if let Value::Scalar { text, .. } = key.value {
                 entries.push(Entry { key: text, key_at: Mark::default(), value });
             }
         }
-        Ok(loose(Value::Mapping(entries)))
+        Ok(node(Value::Mapping(entries)))
     }
 }

@@ -100,6 +100,13 @@ fn size_and_depth_are_bounded() {
     let findings = parse("a", "1234", 3).unwrap_err();
     assert_eq!(lines(&findings), ["0:0: the document has 4 bytes, more than the 3 that are read"]);
 
+    let flow = |items: usize| format!("a:\n  [{}]\n", "x,".repeat(items));
+    assert!(parse("a", &flow(14_000), CAP).is_ok());
+    let findings = parse("a", &flow(150_000), CAP).unwrap_err();
+    assert_eq!(lines(&findings), ["2:3: a list or map in brackets has more than 150000 commas, quotes and the like"]);
+    let findings = parse("a", &"-\n".repeat(NODES_CAP + 1), 4 * NODES_CAP).unwrap_err();
+    assert_eq!(lines(&findings), ["999998:2: there are more than 1000000 values"]);
+
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(json_of(&nested(DEPTH_CAP)).is_ok());
     for text in [
@@ -148,6 +155,16 @@ fn lenient_reading_reports_duplicates_apart() {
     assert_eq!(parsed.documents[0].get("x").unwrap().at, Mark { line: 1, column: 4 });
 }
 
+#[test]
+fn lines_without_a_colon_are_noted() {
+    let parsed = parse_lenient("a", "- x: a\n  and b\n- y: c\n  or d\n", CAP).unwrap();
+    let places: Vec<_> = parsed.findings.iter().map(|f| (f.location.line, f.location.column)).collect();
+    assert_eq!(places, [(2, 3), (4, 3)]);
+    assert_eq!(parsed.findings[0].message, "Falco takes `and b` for a key without a value");
+    let many = "- x: a\n  b\n".repeat(100);
+    assert_eq!(parse_lenient("a", &many, CAP).unwrap_err().as_slice()[0].location.line, 3);
+}
+
 /// Each is refused by YAML 1.2 and taken by yaml-cpp.
 #[test]
 fn lenient_reading_takes_what_falco_takes() {
@@ -160,6 +177,9 @@ fn lenient_reading_takes_what_falco_takes() {
         ("- x: \"a\nb\"\n  y: c\n", json!([{"x": "a b", "y": "c"}])),
         ("- x:\ty\n  z: 5\n  z: ~\n", json!([{"x": "y", "z": 5}])),
         ("- x: !a [\n 1]\n", json!([{"x": [1]}])),
+        ("- x:\n  # c\n  [a, b]\n  y: c\n", json!([{"x": ["a", "b"], "y": "c"}])),
+        ("- x: a\n  and b\n  y: c\n- z: d\n", json!([{"x": "a", "and b": null, "y": "c"}, {"z": "d"}])),
+        ("- x: a\n  and b\n\n- y: [\n]\n", json!([{"x": "a", "and b": null}, {"y": []}])),
     ] {
         assert!(parse("a", text, CAP).is_err(), "{text}");
         let parsed = parse_lenient("a", text, CAP).unwrap_or_else(|findings| panic!("{text}: {findings}"));
@@ -228,12 +248,10 @@ proptest! {
 
     #[test]
     fn no_text_makes_either_reader_panic(text in "[-a?:,&*!|>'\"%@`#{}\\[\\] \t\r\n~<.0\u{feff}\u{85}é]{0,60}") {
-        for result in [parse("a", &text, CAP), parse_lenient("a", &text, CAP)] {
-            if let Ok(parsed) = result {
-                let mut problems = Problems::new("a");
-                for document in &parsed.documents {
-                    problems.json(document);
-                }
+        for parsed in [parse("a", &text, CAP), parse_lenient("a", &text, CAP)].into_iter().flatten() {
+            let mut problems = Problems::new("a");
+            for document in &parsed.documents {
+                problems.json(document);
             }
         }
     }

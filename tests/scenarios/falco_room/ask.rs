@@ -24,14 +24,15 @@ async fn the_release_of_the_program_and_of_the_process() {
     assert_eq!((versions.falco.to_string().as_str(), versions.engine.unwrap().minor), ("0.44.1", 62));
     assert_eq!(loaded_versions(&settings).await.unwrap().falco.to_string(), "0.44.1");
 
-    // A falco.yaml that is not there does not hide the release of a program that answers without one.
     let mut other = settings.clone();
+    other.config_file = host.path("gone.yaml");
+    assert!(matches!(version(&other).await, Ok(Presence::Present(_))), "a missing falco.yaml hides the release");
     other.binary = "/bin/true".into();
     assert!(matches!(version(&other).await, Err(FalcoError::NoVersion { .. })));
 }
 
 #[tokio::test]
-async fn the_right_one_of_two_processes_is_found_and_dry_runs_are_not() {
+async fn the_right_one_of_two_processes_is_found() {
     let (one, two) = (Host::new(true), Host::new(true));
     let (first, first_settings) = one.start(&[], &[]);
     let (second, second_settings) = two.start(&[], &["-o", "priority=debug"]);
@@ -39,6 +40,58 @@ async fn the_right_one_of_two_processes_is_found_and_dry_runs_are_not() {
     let falco = found(&second_settings, &second);
     assert!(falco.arguments.ends_with(&["-o".into(), "priority=debug".into()]), "{:?}", falco.arguments);
     assert!(falco.catches_sighup);
+}
+
+/// A process that ends with the test.
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_script_is_found_and_a_process_for_one_answer_is_not() {
+    let host = Host::new(true);
+    let mut settings = settings(&host.config_file(), None);
+    settings.binary = host.path("falco");
+    std::fs::write(&settings.binary, "read line\n").unwrap();
+    let start = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("/bin/sh");
+        Ends(command.arg(&settings.binary).args(arguments).stdin(std::process::Stdio::piped()).spawn().unwrap())
+    };
+    let asked = start(&["--dry-run", "-c", host.config_file().to_str().unwrap()]);
+    // A process has its arguments a moment after it was started.
+    let give_up = std::time::Instant::now() + SOON;
+    let arguments = format!("/proc/{}/cmdline", asked.0.id());
+    while !std::fs::read_to_string(&arguments).unwrap().contains("--dry-run") {
+        assert!(std::time::Instant::now() < give_up);
+    }
+    assert_eq!(running(&settings).unwrap(), None);
+    let script = start(&["-o", "x=1"]);
+    let falco = loop {
+        assert!(std::time::Instant::now() < give_up);
+        if let Some(falco) = running(&settings).unwrap() {
+            break falco;
+        }
+    };
+    assert_eq!((falco.pid, falco.arguments), (script.0.id(), vec!["-o".into(), "x=1".into()]));
+}
+
+#[tokio::test]
+async fn a_dry_run_that_does_not_end_is_ended() {
+    let host = Host::new(true);
+    let mut settings = settings(&host.config_file(), None);
+    settings.deadlines.dry_run = Duration::from_millis(300);
+    let scratch = host.path("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let live = std::fs::read_to_string(host.config_file()).unwrap();
+    let slow = [Fault::SlowDryRun(Duration::from_secs(600)).argument()];
+    let DryRun::CannotRun(why) = dry_run(&settings, &live, &scratch, &slow).await else { panic!("an answer") };
+    assert!(why.starts_with("no answer within"), "{why}");
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
 #[tokio::test]

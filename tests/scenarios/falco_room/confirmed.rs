@@ -88,6 +88,17 @@ async fn a_signal_that_does_nothing_is_not_confirmed() {
 }
 
 #[tokio::test]
+async fn an_include_that_falco_does_not_have_is_missed() {
+    let host = Host::new(true);
+    let (stand_in, settings) = host.start(&[], &[]);
+    let mut expected = host.write_rules(GOOD, "10-a.yaml");
+    expected.config_files.insert("falconer.yaml".into(), Digest::of(b"another"));
+    let reloading = reload(&settings, &found(&settings, &stand_in)).await.unwrap();
+    let unconfirmed = confirm(&settings, reloading, &expected, SETTLE, Duration::from_secs(2)).await.unwrap_err();
+    assert_eq!(unconfirmed.to_string(), "Falco has not loaded falconer.yaml");
+}
+
+#[tokio::test]
 async fn a_death_in_or_after_the_reload_is_noticed() {
     for fault in [Fault::DieAtReload, Fault::CrashAfterReload(Duration::from_millis(50))] {
         for metrics in [true, false] {

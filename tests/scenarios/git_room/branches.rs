@@ -29,13 +29,11 @@ fn a_poll_among_300_references_is_small() {
 #[test]
 fn the_first_fetch_is_shallow_and_later_ones_are_increments() {
     let stage = Stage::new();
-    for number in 0..50 {
-        stage.fleet.commit_file("main", "fleet.yaml", format!("version: 1 # {number}\n").as_bytes()).unwrap();
-    }
+    stage.fleet.history("main", 50).unwrap();
     block(async {
         let (mut remote, ours) = (stage.remote(), stage.ours());
         let (mut last, _) = update(&mut remote, &ours, None).await.unwrap();
-        assert_eq!(read(&ours, &last, "fleet.yaml").unwrap(), b"version: 1 # 49\n");
+        assert_eq!(read(&ours, &last, "fleet.yaml").unwrap(), b"version: 1 # 49");
         println!("first fetch: {:?}", stage.server.exchanges());
         let parent = revision(&stage.fleet.git(&["rev-parse", "main~1"]).unwrap());
         assert!(!ours.has(&parent), "the first fetch has no history");
@@ -53,9 +51,41 @@ fn the_first_fetch_is_shallow_and_later_ones_are_increments() {
         assert!(!ours.has(&parent), "increments do not deepen");
         assert_eq!(ours.packs().unwrap(), 4);
 
-        update(&mut remote, &ours, Some(&last)).await.unwrap();
+        let before = snapshot(&stage.directory.path().join("ours"));
+        update(&mut remote, &stage.ours(), Some(&last)).await.unwrap();
         assert_eq!(stage.server.exchanges().len(), 1, "nothing new: one poll and no fetch");
-        assert_eq!(ours.packs().unwrap(), 4);
+        assert_eq!(snapshot(&stage.directory.path().join("ours")), before, "nothing new: nothing is written");
+    });
+}
+
+/// Every file and directory below `place` with the time of its last change.
+fn snapshot(place: &Path) -> Vec<(std::path::PathBuf, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut found = Vec::new();
+    let mut waiting = vec![place.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let data = std::fs::symlink_metadata(&path).unwrap();
+        if data.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        found.push((path, data.ctime(), data.ctime_nsec()));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_rewritten_branch_brings_a_bounded_history() {
+    let stage = Stage::new();
+    stage.fleet.commit_file("main", "fleet.yaml", b"one\n").unwrap();
+    block(async {
+        let (mut remote, ours) = (stage.remote(), stage.ours());
+        let (one, _) = update(&mut remote, &ours, None).await.unwrap();
+        stage.fleet.history("main", 400).unwrap();
+        let (_, lineage) = update(&mut remote, &ours, Some(&one)).await.unwrap();
+        assert_eq!(lineage, Lineage::Rewritten);
+        let at = |back: usize| revision(&stage.fleet.git(&["rev-parse", &format!("main~{back}")]).unwrap());
+        assert!(ours.has(&at(0)) && ours.has(&at(255)) && !ours.has(&at(256)));
     });
 }
 

@@ -60,7 +60,7 @@ fn a_server_that_is_gone_is_a_matter_of_time() {
 fn broken_packs_leave_nothing_behind() {
     for fault in [Fault::Truncate, Fault::Corrupt] {
         let stage = Stage::new();
-        let noise: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let noise = noise(50_000);
         let tip = stage.fleet.commit_file("main", "noise", &noise).unwrap();
         block(async {
             let (mut remote, ours) = (stage.remote(), stage.ours());
@@ -82,7 +82,7 @@ fn broken_packs_leave_nothing_behind() {
 #[test]
 fn packs_over_the_limits_are_refused() {
     let stage = Stage::new();
-    let noise: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    let noise = noise(50_000);
     let tip = stage.fleet.commit_file("main", "noise", &noise).unwrap();
     for (pack, objects) in [(20_000, 100), (1 << 20, 2)] {
         let mut access = access();
@@ -233,4 +233,16 @@ fn tls_is_checked_against_the_roots_of_the_client() {
     let url = RemoteUrl::parse(&wrong_name, Path::new("/")).unwrap();
     let error = block(Remote::new(&url, access(), client).unwrap().poll(&main_branch())).unwrap_err();
     assert!(matches!(error, GitError::Certificate { .. }), "{error:?}");
+}
+
+/// Bytes that do not pack (xorshift).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What goes wrong on purpose.
@@ -17,17 +18,22 @@ pub enum Fault {
     CrashAfterReload(Duration),
     /// The time in which SIGHUP is not caught lasts this long in a reload.
     SlowReload(Duration),
+    /// A dry run takes this much longer.
+    SlowDryRun(Duration),
     /// `/metrics` is not served whatever the configuration says.
     MetricsOff,
 }
 
 impl Fault {
-    fn argument(self) -> String {
+    /// The switch of the stand-in's command line.
+    #[must_use]
+    pub fn argument(self) -> String {
         let kind = match self {
             Self::DieAtReload => "die-at-reload".into(),
             Self::IgnoreSighup => "ignore-sighup".into(),
             Self::CrashAfterReload(time) => format!("crash-after-reload:{}", time.as_millis()),
             Self::SlowReload(time) => format!("slow-reload:{}", time.as_millis()),
+            Self::SlowDryRun(time) => format!("slow-dry-run:{}", time.as_millis()),
             Self::MetricsOff => "metrics-off".into(),
         };
         format!("--stand-in-fault={kind}")
@@ -53,6 +59,20 @@ pub fn binary() -> io::Result<PathBuf> {
     directory.map(|path| path.join("falco-stand-in")).ok_or_else(|| io::Error::other("falco-stand-in is not built"))
 }
 
+/// A port that nobody listens on, below the range from which the system takes the ports of outgoing connections: the
+/// stand-in gives its port up in every reload and must get it back.
+fn free_port() -> io::Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1000 {
+        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (number % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("no free port"))
+}
+
 impl FalcoStandIn {
     /// Starts it with a configuration file and faults, its web server on a free port. It is not ready yet.
     ///
@@ -67,7 +87,7 @@ impl FalcoStandIn {
     /// # Errors
     /// When it cannot be started.
     pub fn start_with(config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let directory = tempfile::tempdir()?;
         let output = directory.path().join("output");
         let file = std::fs::File::create(&output)?;

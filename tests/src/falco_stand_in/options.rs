@@ -9,6 +9,8 @@ use falconer_manifests::falco_answers::FalcoVersion;
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) config_file: PathBuf,
+    /// Whether `-c` named it; a missing one then counts even for `--version`.
+    pub(super) config_file_given: bool,
     /// `-r`, which replaces the rules files of the configuration.
     pub(super) rules_files: Vec<String>,
     /// `-o`, which beats every file.
@@ -27,6 +29,7 @@ pub(super) struct Faults {
     pub(super) metrics_off: bool,
     pub(super) crash_after_reload: Option<Duration>,
     pub(super) slow_reload: Option<Duration>,
+    pub(super) slow_dry_run: Option<Duration>,
 }
 
 /// Reads the arguments after the program's name.
@@ -34,6 +37,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
     let mut arguments = arguments.into_iter();
     let mut options = Options {
         config_file: "/etc/falco/falco.yaml".into(),
+        config_file_given: false,
         rules_files: Vec::new(),
         settings: Vec::new(),
         dry_run: false,
@@ -44,7 +48,10 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("Option '{argument}' is missing an argument"));
         match argument.as_str() {
-            "-c" => options.config_file = value()?.into(),
+            "-c" => {
+                options.config_file = value()?.into();
+                options.config_file_given = true;
+            }
             "-r" => options.rules_files.push(value()?),
             "-o" => options.settings.push(value()?),
             "-U" => {}
@@ -71,6 +78,7 @@ fn fault(faults: &mut Faults, text: &str) -> Result<(), String> {
         "metrics-off" => faults.metrics_off = true,
         "crash-after-reload" => faults.crash_after_reload = Some(time),
         "slow-reload" => faults.slow_reload = Some(time),
+        "slow-dry-run" => faults.slow_dry_run = Some(time),
         _ => return Err(format!("no such fault: {text}")),
     }
     Ok(())

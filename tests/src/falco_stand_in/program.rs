@@ -43,7 +43,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     };
     let json = options.settings.iter().any(|option| option == "json_output=true");
     if options.version_only {
-        if !options.config_file.exists() {
+        if options.config_file_given && !options.config_file.exists() {
             return Err(format!("could not read {}", options.config_file.display()));
         }
         let release = &options.release;
@@ -52,6 +52,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     }
     let load = load(options).map_err(refused)?;
     if options.dry_run {
+        std::thread::sleep(options.faults.slow_dry_run.unwrap_or_default());
         return Ok(ExitCode::SUCCESS);
     }
     let runtime =

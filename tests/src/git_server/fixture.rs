@@ -91,6 +91,20 @@ impl Fixture {
         self.commit(branch, &parents, &[("100644", path, blob)])
     }
 
+    /// Points `branch` to a new history of `count` commits.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn history(&self, branch: &str, count: usize) -> io::Result<()> {
+        let mut stream = format!("reset refs/heads/{branch}\n\n");
+        for number in 0..count {
+            let content = format!("version: 1 # {number}");
+            stream.push_str(&format!("commit refs/heads/{branch}\ncommitter Ada <ada@example.org> {number} +0000\n"));
+            stream.push_str(&format!("data 1\nx\nM 100644 inline fleet.yaml\ndata {}\n{content}\n", content.len()));
+        }
+        self.git_with(&["fast-import", "--quiet", "--force"], stream.as_bytes()).map(drop)
+    }
+
     /// Makes `count` references below `refs/falconer/hosts/`, all to `commit`.
     ///
     /// # Errors

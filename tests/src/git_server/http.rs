@@ -36,6 +36,10 @@ pub(super) fn serve(mut stream: impl Read + Write, shared: &Shared) -> io::Resul
             _ if locked(&shared.password).as_ref().is_some_and(|demanded| Some(demanded) != authorization.as_ref()) => {
                 plain("401 Unauthorized", "WWW-Authenticate: Basic realm=\"git\"")
             }
+            // As GitHub does.
+            _ if !request.header("user-agent").is_some_and(|agent| agent.starts_with("git/")) => {
+                plain("404 Not Found", "")
+            }
             _ => backend(&request, shared, fault == Fault::NoVersion2)?,
         };
         let bytes = response.wire(&fault);

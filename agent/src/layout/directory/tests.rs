@@ -81,3 +81,28 @@ fn every_errno_of_a_host_has_a_hint() {
         assert_eq!(error.to_string(), "cannot write /var/lib/falconer/ledger");
     }
 }
+
+#[test]
+fn who_swaps_a_file_for_a_link_while_it_is_opened_is_not_followed() {
+    let temporary = TempDir::new().unwrap();
+    let outside = TempDir::new().unwrap();
+    let (inside, secret) = (temporary.path().to_owned(), outside.path().join("secret"));
+    std::io::Write::write_all(&mut fs::File::create(&secret).unwrap(), b"secret").unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::File::create(inside.join("file")).unwrap();
+                fs_err::rename(inside.join("file"), inside.join("victim")).unwrap();
+                symlink(&secret, inside.join("link")).unwrap();
+                fs_err::rename(inside.join("link"), inside.join("victim")).unwrap();
+            }
+        });
+        let directory = Directory::open(&inside).unwrap();
+        let secrets =
+            (0..30_000).filter(|_| matches!(directory.read_file("victim", 9), Ok(Some(read)) if !read.is_empty()));
+        let secrets = secrets.count();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(secrets, 0);
+    });
+}

@@ -9,6 +9,7 @@ use std::os::unix::fs::symlink;
 use falconer_manifests::remedy::Remedy;
 
 use super::*;
+use crate::archive::{self, Limits};
 
 #[test]
 fn a_staged_generation_is_complete_and_becomes_current() {
@@ -78,6 +79,33 @@ fn a_build_that_fails_at_any_step_leaves_what_was_there() {
         }
     }
     assert_eq!(staged(&locked, 2).number(), number(2));
+}
+
+#[test]
+fn a_file_is_staged_out_of_an_archive_in_the_store() {
+    let sandbox = Sandbox::new();
+    let locked = sandbox.lock();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut header = tar::Header::new_ustar();
+    header.set_size(10);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "a.yaml", b"- rule: a\n".as_slice()).unwrap();
+    let archive = tar.into_inner().unwrap().finish().unwrap();
+    let blob = locked.store().write_blob(&archive).unwrap();
+    let stage = |at, file: GenerationFile| {
+        let store = locked.store();
+        let digest = file.digest.clone();
+        let write: WriteContent<'_> = Box::new(|out| {
+            let blob = store.open_blob_verified(&blob, 1000)?;
+            archive::extract(blob, &Limits::RULESFILE, &path("a.yaml"), &digest, out)?;
+            Ok(())
+        });
+        locked.stage(number(at), [(file, Content::Written(write))], b"").map(|staged| staged.path())
+    };
+    let staged = stage(1, wanted("rules/10-a.yaml", b"- rule: a\n")).unwrap();
+    assert_eq!(fs::read(staged.join("rules/10-a.yaml")).unwrap(), b"- rule: a\n");
+    let error = stage(2, wanted("rules/10-a.yaml", b"- rule: b\n")).unwrap_err();
+    assert!(matches!(&error, StoreError::Content { .. }) && error.remedy() == Remedy::Author, "{error}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn an_entry_elsewhere_is_moved() {
         "{after}"
     );
 
-    let twice = format!("config_files: ['{OURS}', /c.d, {{path: {OURS}, strategy: override}}]\n");
+    let twice = format!("config_files: ['{OURS}', {{path: {OURS}, strategy: override}}, /c.d]\n");
     assert_eq!(adoption(&twice, &ours(), None), Adoption::NotLast);
     assert_eq!(adopted(&twice, "").unwrap().matches(OURS).count(), 1);
 }
