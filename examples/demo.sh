@@ -12,6 +12,8 @@ export FALCONER_CONFIG=demo/agent.toml
 # Nothing of the person's own Git counts here.
 for variable in $(git rev-parse --local-env-vars); do unset "$variable"; done
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_PAGER=cat
+# Git knows no NO_COLOR.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=color.ui GIT_CONFIG_VALUE_0=false
 
 bold='' dim='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
