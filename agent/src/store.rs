@@ -25,9 +25,9 @@ use crate::layout::directory::{Directory, FileError};
 
 pub use self::document::{Document, WorkFile};
 pub use self::error::StoreError;
-pub use self::generation::{Content, ContentError, GenerationFile, MANIFEST, Staged, WriteContent};
+pub use self::generation::{Content, ContentError, GenerationFile, Staged, WriteContent};
 pub use self::observe::ObservedEntry;
-pub use self::pointer::{Activation, Pointer};
+pub use self::pointer::Activation;
 
 /// The version of what is in the state directory.
 const FORMAT: u32 = 1;

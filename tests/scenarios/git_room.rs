@@ -1,5 +1,4 @@
 //! The Git room against real servers.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what the stage needs is there, or the test fails")]
 
 use std::future::Future;
 use std::path::Path;

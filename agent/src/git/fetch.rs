@@ -44,7 +44,7 @@ impl Remote {
         if let Carrier::Local(path) = &self.carrier {
             return local::copy(path, repository, wanted, &self.shown, self.access.limits, deadline);
         }
-        match last {
+        match last.filter(|last| *last != wanted) {
             None => self.one(repository, Ask::tip(wanted), deadline).await.map(drop)?,
             Some(last) => self.since(repository, wanted, last, deadline).await?,
         }

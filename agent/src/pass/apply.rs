@@ -215,11 +215,7 @@ async fn confirm(
     match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within).await {
         Ok(confirmation) => {
             tracing::debug!(reason = %confirmation.reason, "Falco after the reload");
-            Ok(match confirmation.evidence {
-                falco::Evidence::Sha256 => Evidence::Sha256,
-                falco::Evidence::Restarted => Evidence::Restarted,
-                falco::Evidence::None => Evidence::None,
-            })
+            Ok(confirmation.evidence)
         }
         Err(error) => Err(Outcome::NotConfirmed {
             generation: wanted.generation,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError};
 use crate::falco::{self, Presence};
-use crate::store::{self, Document, ObservedEntry, StateDirectory};
+use crate::store::{Document, ObservedEntry, StateDirectory};
 
 /// The longest ledger, in bytes.
 const LEDGER_CAP: u64 = 1 << 20;
@@ -53,7 +53,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
     };
-    let current = pointer(state)?;
+    let current = state.current()?;
     let generations = generations(state, &ledger, &current)?;
     let blobs = match state.open_store()? {
         Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
@@ -95,14 +95,6 @@ fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Config
         other => Inclusion::Not(other.to_string()),
     };
     Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
-}
-
-fn pointer(state: &StateDirectory) -> Result<Pointer, PassError> {
-    Ok(match state.current()? {
-        store::Pointer::Missing => Pointer::Missing,
-        store::Pointer::Generation(number) => Pointer::Generation(number),
-        store::Pointer::Foreign(what) => Pointer::Foreign(what),
-    })
 }
 
 fn generations(

@@ -6,18 +6,16 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use falconer_manifests::digest::{Digest, Hasher};
-use falconer_manifests::generation::GenerationNumber;
+use falconer_manifests::generation::{GenerationNumber, MANIFEST};
 use falconer_manifests::name::RelativePath;
+use falconer_manifests::observed::Pointer;
 use falconer_manifests::remedy::Remedy;
 
-use super::pointer::{Activation, Pointer};
+use super::pointer::Activation;
 use super::{Locked, ObservedEntry, StoreError, split};
 use crate::archive::ArchiveError;
 use crate::layout::LayoutError;
 use crate::layout::directory::{DIRECTORY_MODE, Directory, FILE_MODE, FileError, NewFile};
-
-/// The name of the file that lists all others of a generation.
-pub const MANIFEST: &str = "MANIFEST";
 
 /// A file as a generation must have it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use falconer_manifests::observed::Pointer;
 use falconer_manifests::remedy::Remedy;
 
 use super::*;
