@@ -105,7 +105,7 @@ fn wait(every: Duration, failures: u32, chance: f64) -> Duration {
 
 fn watch(agent: &Agent) -> Option<Watch> {
     let state = Path::new(agent.settings.state.as_str());
-    let paths: Vec<PathBuf> = vec![agent.falco.config_file.clone(), state.join("current"), state.join("generations")];
+    let paths: Vec<PathBuf> = vec![agent.falco.config_file.clone(), state.join("current"), state.join("current/rules")];
     Watch::new(paths)
         .inspect_err(|error| {
             let hint = error.hint().unwrap_or_default();

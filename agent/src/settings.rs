@@ -17,6 +17,7 @@ use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath}
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
 use secrecy::SecretString;
+use url::Url;
 
 use document::{Credentials as WrittenCredentials, Document};
 
@@ -95,7 +96,7 @@ pub struct Falco {
     /// The program.
     pub binary: PathBuf,
     /// Its web server.
-    pub http: String,
+    pub http: Url,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
@@ -231,7 +232,7 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
             binary: base.join(&document.falco.binary),
-            http: document.falco.http,
+            http: web_server(file, &document.falco.http)?,
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
         },
@@ -245,6 +246,16 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         },
         config_keys: document::default_config_keys(),
         base,
+    })
+}
+
+fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {
+    let (problem, hint) = ("is not an http or https URL", "write it like http://127.0.0.1:8765");
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| SettingsError::Value {
+        file: file.to_string(),
+        key: "falco.http",
+        malformed: Malformed { what: "address", value: text.to_string(), problem, hint },
     })
 }
 

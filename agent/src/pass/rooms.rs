@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
-use url::Url;
 
 use super::PassError;
 use crate::falco::{Deadlines, FalcoSettings};
@@ -48,7 +47,6 @@ impl Agent {
             let url = RemoteUrl::parse(&remote.url, &settings.base)?;
             Ok(Remote::new(&url, git_access(&remote.credentials), http.clone())?)
         };
-        let web = Url::parse(&settings.falco.http);
         Ok(Self {
             sources: Sources::new(&settings, http.clone(), &settings.base)?,
             remote: remote(&settings.repository.remote)?,
@@ -56,7 +54,7 @@ impl Agent {
             falco: FalcoSettings {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),
-                http: web.ok(),
+                http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
             },
             settings,
