@@ -31,7 +31,7 @@ fn live_rules(host: &mut Observed, number: u64) -> &mut Entry {
 }
 
 fn tamper(host: &mut Observed, number: u64) {
-    *live_rules(host, number) = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, mode: FILE_MODE };
+    *live_rules(host, number) = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, permissions: Permissions::ours(FILE_MODE) };
 }
 
 #[test]
