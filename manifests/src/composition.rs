@@ -138,6 +138,17 @@ impl Composition {
         self.settings == other.settings && self.rules_files.iter().map(loaded).eq(other.rules_files.iter().map(loaded))
     }
 
+    /// Whether a generation of the one can stand for the other: Falco would load the same, and it comes from the same
+    /// artifacts. An artifact may be published again under another version without a change of its rules.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let artifact = |artifact: &LockedArtifact| {
+            (artifact.name.clone(), artifact.source.clone(), artifact.version.clone(), artifact.digest.clone())
+        };
+        let artifacts = |composition: &Self| composition.lockfile.artifacts.iter().map(artifact).collect::<Vec<_>>();
+        self.loads_same_as(other) && artifacts(self) == artifacts(other)
+    }
+
     /// The digest of what Falco would load: equal exactly when [`Self::loads_same_as`] says so.
     #[must_use]
     pub fn content_digest(&self) -> Digest {

@@ -147,7 +147,8 @@ fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &
     let expected = expected_files(record, observed.ledger.record_digest(number));
     let found: BTreeMap<_, _> = entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
     for (file, digest) in &expected {
-        let differs = |kind, seen: String| Drift { kind, path: path(file), expected: digest.to_string(), observed: seen };
+        let differs =
+            |kind, seen: String| Drift { kind, path: path(file), expected: digest.to_string(), observed: seen };
         match found.get(file) {
             None => drift.push(differs(DriftKind::Missing, "nothing".to_string())),
             Some(Entry::File { sha256, permissions, .. }) => {

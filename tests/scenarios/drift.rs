@@ -236,7 +236,11 @@ fn every_damage_to_directories_and_the_pointer_is_named_and_healed() {
         }
         tell(&host, name, &does, kind, path);
     }
-    assert_eq!(std::fs::read_to_string(host.path("elsewhere/10-acme-rules.yaml")).unwrap(), RULES, "not ours to remove");
+    assert_eq!(
+        std::fs::read_to_string(host.path("elsewhere/10-acme-rules.yaml")).unwrap(),
+        RULES,
+        "not ours to remove"
+    );
     assert_eq!(host.read("state/current.displaced-1/somebody's"), "work");
     assert_eq!(host.read("state/current.displaced-2"), "work");
 }
@@ -252,7 +256,8 @@ fn several_damages_are_one_new_generation() {
     let status = host.once().ended_with(0).json();
     assert_eq!(status["generation"], json!(3));
     // Where `current` leads elsewhere, only that is known; the good generation is looked at when it is to come back.
-    let kinds: Vec<_> = status["drift"].as_array().unwrap().iter().map(|drift| drift["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<_> =
+        status["drift"].as_array().unwrap().iter().map(|drift| drift["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"replaced"), "{kinds:?}");
     assert_eq!(host.once().ended_with(0).json()["drift"], json!([]));
     assert_eq!(std::fs::read_to_string(host.live("acme-rules.yaml")).unwrap(), RULES);
@@ -296,6 +301,10 @@ fn a_state_directory_that_others_can_write_to_is_not_used() {
     chmod(&host.path("state"), 0o777);
     let before = host.snapshot("state");
     let refused = host.falconer(["once"]).ended_with(1);
-    assert!(refused.stderr.contains("can be written by") && refused.stderr.contains("chmod 0755"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("can be written by") && refused.stderr.contains("chmod 0755"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(before.differences(&host.snapshot("state")), Vec::<&Path>::new());
 }

@@ -7,8 +7,18 @@ use serde_json::{Value, json};
 
 /// The keys of the answer of `once` and `status` that are promised.
 const PROMISED: [&str; 12] = [
-    "host", "revision", "generation", "condition", "reason", "evidence", "falco", "artifacts", "changes", "drift",
-    "next", "error",
+    "host",
+    "revision",
+    "generation",
+    "condition",
+    "reason",
+    "evidence",
+    "falco",
+    "artifacts",
+    "changes",
+    "drift",
+    "next",
+    "error",
 ];
 
 /// A host whose repository asks for version 1.0.0 of the rules; nobody has adopted it.

@@ -160,7 +160,11 @@ fn stage(host: &mut Observed, draft: &Draft) {
             crate::generation::Bytes::Text(text) => assert_eq!(Digest::of(text.as_bytes()), file.sha256),
         }
     }
-    let whole = |sha256: &Digest, size| Entry::File { sha256: Some(sha256.clone()), size, permissions: Permissions::ours(FILE_MODE) };
+    let whole = |sha256: &Digest, size| Entry::File {
+        sha256: Some(sha256.clone()),
+        size,
+        permissions: Permissions::ours(FILE_MODE),
+    };
     let mut entries: BTreeMap<_, _> = draft
         .files
         .iter()
@@ -169,7 +173,8 @@ fn stage(host: &mut Observed, draft: &Draft) {
     entries.insert(RelativePath::parse(MANIFEST).unwrap(), whole(&draft.digest(), draft.manifest.len() as u64));
     let directory = Entry::Directory { permissions: Permissions::ours(DIRECTORY_MODE) };
     entries.insert(RelativePath::parse("rules").unwrap(), directory.clone());
-    let generation = ObservedGeneration { root: Some(directory), record: Some(draft.record.clone()), entries: Some(entries) };
+    let generation =
+        ObservedGeneration { root: Some(directory), record: Some(draft.record.clone()), entries: Some(entries) };
     host.generations.insert(draft.record.generation, generation);
 }
 
