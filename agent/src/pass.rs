@@ -77,7 +77,9 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let verdict = round.verdict(&host, &drift);
     let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
-    let status = Status::new(&report, &agent.settings.state, verdict, round.changes, round.drift);
+    let mut found = round.drift;
+    found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
+    let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let status = Status { error: round.failure, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
     report::push(agent, &mut host.observed.ledger, &report, now).await?;

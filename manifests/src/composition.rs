@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::falco_config::Include;
 use crate::generation::GenerationNumber;
-use crate::lockfile::{LockedFile, Lockfile};
+use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
 use crate::name::{AbsolutePath, ArtifactName, RelativePath};
 use crate::revision::Revision;
 
@@ -162,6 +162,16 @@ impl Composition {
     #[must_use]
     pub fn loads_same_as(&self, other: &Self) -> bool {
         self.content() == other.content()
+    }
+
+    /// Whether a generation of the one can stand for the other: Falco would load the same, from artifacts of the same
+    /// version. What is published again with the same content, so that only its manifest's digest differs, is the same.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let artifact =
+            |artifact: &LockedArtifact| (artifact.name.clone(), artifact.source.clone(), artifact.version.clone());
+        let artifacts = |composition: &Self| composition.lockfile.artifacts.iter().map(artifact).collect::<Vec<_>>();
+        self.loads_same_as(other) && artifacts(self) == artifacts(other)
     }
 
     /// The digest of what Falco would load: equal exactly when [`Self::loads_same_as`] says so.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::composition::{Composition, Origin, RulesFile};
+use crate::lockfile::LockedArtifact;
 
 /// One change of what Falco loads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,10 +112,18 @@ fn setting_changes(live: Option<&Composition>, wanted: &Composition, by: &str) -
     changes
 }
 
-/// What is loaded: a name and what stands for its content, in order.
+/// What is loaded: a name and what stands for its content and its origin, in order.
 fn loaded(composition: &Composition) -> Vec<(String, String)> {
     let entry = |file: &RulesFile| match file {
-        RulesFile::Placed(placed) => (placed.origin.name().to_string(), placed.sha256.to_string()),
+        RulesFile::Placed(placed) => {
+            let artifact = match &placed.origin {
+                Origin::Artifact { name, .. } => composition.lockfile.artifact(name),
+                Origin::Repository { .. } => None,
+            };
+            let from =
+                |artifact: &LockedArtifact| format!("{} from {} {}", placed.sha256, artifact.source, artifact.version);
+            (placed.origin.name().to_string(), artifact.map_or_else(|| placed.sha256.to_string(), from))
+        }
         RulesFile::Host(path) => (path.to_string(), String::new()),
     };
     composition.rules_files.iter().map(entry).collect()

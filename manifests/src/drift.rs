@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::composition::{INCLUDE, PlacedPlugin};
 use crate::digest::Digest;
-use crate::generation::{FILE_MODE, GenerationNumber, MANIFEST, Record};
+use crate::generation::{DIRECTORY_MODE, FILE_MODE, GenerationNumber, MANIFEST, Record};
 use crate::name::{AbsolutePath, RelativePath};
-use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Pointer};
+use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Permissions, Pointer};
 
 /// One difference that the host caused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub enum DriftKind {
     Missing,
     /// Something is there that nobody declared.
     Extra,
-    /// A file has other permissions.
+    /// A file or a directory has other permissions, or another owner.
     Mode,
     /// Something else is in place of a file, e.g. a link or a directory.
     Replaced,
@@ -138,20 +138,35 @@ fn pointer_drift(observed: &Observed) -> Vec<Drift> {
 }
 
 fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &ObservedGeneration) -> Vec<Drift> {
-    let path = |path: &str| format!("{}/{}/{path}", observed.state, number.directory());
-    let Some(entries) = &generation.entries else { return Vec::new() };
+    let root = format!("{}/{}", observed.state, number.directory());
+    let path = |path: &str| format!("{root}/{path}");
+    let mut drift = Vec::new();
+    match &generation.root {
+        None => {}
+        Some(Entry::Directory { permissions }) => {
+            drift.extend(permission_drift(&root, permissions, DIRECTORY_MODE));
+        }
+        Some(other) => {
+            let (expected, observed) = ("a directory".to_string(), describe(other));
+            return alloc::vec![Drift { kind: DriftKind::Replaced, path: root, expected, observed }];
+        }
+    }
+    let Some(entries) = &generation.entries else { return drift };
     let Some(record) = &generation.record else {
         let remembered = observed.ledger.record_digest(number);
         let expected = remembered.map_or_else(|| "a record that the ledger knows".to_string(), ToString::to_string);
         let entry = entries.iter().find(|(path, _)| path.as_str() == MANIFEST).map(|(_, entry)| entry);
         let (kind, seen) = match entry {
             None => (DriftKind::Missing, "nothing".to_string()),
-            Some(entry) => (DriftKind::Modified, describe(entry)),
+            Some(entry @ Entry::File { .. }) => (DriftKind::Modified, describe(entry)),
+            Some(other) => (DriftKind::Replaced, describe(other)),
         };
-        return alloc::vec![Drift { kind, path: path(MANIFEST), expected, observed: seen }];
+        drift.push(Drift { kind, path: path(MANIFEST), expected, observed: seen });
+        return drift;
     };
     let expected = expected_files(record, observed.ledger.record_digest(number));
-    directory_drift(&observed.state.join(&number.directory()), &expected, entries)
+    drift.extend(directory_drift(&observed.state.join(&number.directory()), &expected, entries));
+    drift
 }
 
 /// How a directory differs from the files that must be in it, and nothing else.
@@ -164,29 +179,29 @@ fn directory_drift(
     let mut drift = Vec::new();
     let found: BTreeMap<_, _> = entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
     for (file, digest) in expected {
-        let mut push = |kind, expected: String, seen: String| {
-            drift.push(Drift { kind, path: path(file), expected, observed: seen });
-        };
+        let differs =
+            |kind, seen: String| Drift { kind, path: path(file), expected: digest.to_string(), observed: seen };
         match found.get(file) {
-            None => push(DriftKind::Missing, digest.to_string(), "nothing".to_string()),
-            Some(Entry::File { sha256, mode, .. }) => {
+            None => drift.push(differs(DriftKind::Missing, "nothing".to_string())),
+            Some(Entry::File { sha256, permissions, .. }) => {
                 if sha256.as_ref() != Some(*digest) {
                     let seen = sha256.as_ref().map_or_else(|| "cannot be read".to_string(), ToString::to_string);
-                    push(DriftKind::Modified, digest.to_string(), seen);
+                    drift.push(differs(DriftKind::Modified, seen));
                 }
-                if *mode != FILE_MODE {
-                    push(DriftKind::Mode, format!("{FILE_MODE:04o}"), format!("{mode:04o}"));
-                }
+                drift.extend(permission_drift(&path(file), permissions, FILE_MODE));
             }
-            Some(other) => push(DriftKind::Replaced, digest.to_string(), describe(other)),
+            Some(other) => drift.push(differs(DriftKind::Replaced, describe(other))),
         }
     }
     let is_parent = |directory: &RelativePath| {
         expected.keys().any(|file| file.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')))
     };
     for (file, entry) in entries {
-        let declared = expected.contains_key(file.as_str()) || (*entry == Entry::Directory && is_parent(file));
-        if !declared {
+        if let Entry::Directory { permissions } = entry
+            && is_parent(file)
+        {
+            drift.extend(permission_drift(&path(file.as_str()), permissions, DIRECTORY_MODE));
+        } else if !expected.contains_key(file.as_str()) {
             drift.push(Drift {
                 kind: DriftKind::Extra,
                 path: path(file.as_str()),
@@ -196,6 +211,16 @@ fn directory_drift(
         }
     }
     drift
+}
+
+fn permission_drift(path: &str, found: &Permissions, mode: u32) -> Option<Drift> {
+    let expected = Permissions::ours(mode);
+    (*found != expected).then(|| Drift {
+        kind: DriftKind::Mode,
+        path: path.to_string(),
+        expected: expected.to_string(),
+        observed: found.to_string(),
+    })
 }
 
 /// The recorded files and the record itself, whose digest the ledger remembers.
@@ -228,7 +253,7 @@ fn describe(entry: &Entry) -> String {
     match entry {
         Entry::File { sha256: Some(sha256), .. } => sha256.to_string(),
         Entry::File { sha256: None, size, .. } => format!("a file of {size} bytes that cannot be read"),
-        Entry::Directory => "a directory".to_string(),
+        Entry::Directory { .. } => "a directory".to_string(),
         Entry::Other(what) => what.clone(),
     }
 }

@@ -18,6 +18,9 @@ pub const MANIFEST: &str = "MANIFEST";
 /// The mode of every file in a generation.
 pub const FILE_MODE: u32 = 0o644;
 
+/// The mode of a generation's directory and of every directory in it.
+pub const DIRECTORY_MODE: u32 = 0o755;
+
 /// The number of a generation. Numbers only grow; the first is 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use core::fmt;
 
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
@@ -45,7 +46,9 @@ pub enum Pointer {
 pub struct ObservedGeneration {
     /// Its record, when its bytes are those that the ledger remembers.
     pub record: Option<Record>,
-    /// What is in its directory; looked at for the current and the good generation only.
+    /// What stands at its path, itself; looked at for the current and the good generation only, like its entries.
+    pub root: Option<Entry>,
+    /// What is in its directory.
     pub entries: Option<BTreeMap<RelativePath, Entry>>,
 }
 
@@ -58,13 +61,42 @@ pub enum Entry {
         sha256: Option<Digest>,
         /// Its size in bytes.
         size: u64,
-        /// Its permission bits.
-        mode: u32,
+        /// Who may do what with it.
+        permissions: Permissions,
     },
     /// A directory.
-    Directory,
+    Directory {
+        /// Who may do what with it.
+        permissions: Permissions,
+    },
     /// Something else, in words.
     Other(String),
+}
+
+/// Who may do what with a file or a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// The permission bits.
+    pub mode: u32,
+    /// The number of the user that it belongs to, when that is not the one that we are.
+    pub stranger: Option<u32>,
+}
+
+impl Permissions {
+    /// Those of what we have made with this mode.
+    #[must_use]
+    pub const fn ours(mode: u32) -> Self {
+        Self { mode, stranger: None }
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stranger {
+            None => write!(f, "{:04o}", self.mode),
+            Some(user) => write!(f, "{:04o} of user {user}", self.mode),
+        }
+    }
 }
 
 /// The host's Falco.

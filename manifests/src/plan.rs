@@ -152,7 +152,7 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
     let on_disk = |drift: &&Drift| !matches!(drift.kind, DriftKind::Config | DriftKind::NotLoaded);
     let damage: Vec<_> = drift.iter().filter(on_disk).cloned().collect();
     let first = observed.ledger.good.is_none() && (placed.is_none() || !damage.is_empty());
-    let intended = placed.is_some_and(|record| !record.composition.loads_same_as(wanted));
+    let intended = placed.is_some_and(|record| !record.composition.is_same_as(wanted));
     let rebuild = first || intended || mode == DriftMode::Heal && !damage.is_empty();
     let mut plan = Plan { revision: wanted.revision.clone(), changes: Vec::new(), drift, steps: Vec::new() };
     if rebuild {

@@ -8,7 +8,7 @@ use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::observed::{
-    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Pointer, RunningFalco,
+    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
 };
 use serde_json::{Map, Value};
 
@@ -107,11 +107,14 @@ fn generations(
     };
     let mut generations = BTreeMap::new();
     for number in state.generations()? {
-        let entries = match matters(number) {
-            true => Some(state.observe(number)?.into_iter().map(|(path, found)| (path, entry(found))).collect()),
-            false => None,
+        let (root, entries) = match matters(number) {
+            true => {
+                let entries = state.observe(number)?.into_iter().map(|(path, found)| (path, entry(found)));
+                (state.observe_root(number)?.map(entry), Some(entries.collect()))
+            }
+            false => (None, None),
         };
-        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), entries });
+        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), root, entries });
     }
     Ok(generations)
 }
@@ -127,9 +130,15 @@ fn record(state: &StateDirectory, ledger: &Ledger, number: GenerationNumber) -> 
 
 fn entry(found: ObservedEntry) -> Entry {
     match found {
-        ObservedEntry::File { digest, size, mode, .. } => Entry::File { sha256: Some(digest), size, mode },
-        ObservedEntry::Directory { .. } => Entry::Directory,
+        ObservedEntry::File { digest, size, mode, uid, .. } => {
+            Entry::File { sha256: Some(digest), size, permissions: permissions(mode, uid) }
+        }
+        ObservedEntry::Directory { mode, uid, .. } => Entry::Directory { permissions: permissions(mode, uid) },
         ObservedEntry::Symlink { target } => Entry::Other(format!("a link to {target}")),
         ObservedEntry::Other(what) => Entry::Other(what),
     }
+}
+
+fn permissions(mode: u32, uid: u32) -> Permissions {
+    Permissions { mode, stranger: (uid != rustix::process::geteuid().as_raw()).then_some(uid) }
 }

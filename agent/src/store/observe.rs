@@ -80,6 +80,19 @@ impl StateDirectory {
         Ok(walk.entries)
     }
 
+    /// What stands at the path of generation `number`, itself; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn observe_root(&self, number: GenerationNumber) -> Result<Option<ObservedEntry>, StoreError> {
+        let Some(generations) = self.subdirectory(GENERATIONS)? else { return Ok(None) };
+        let Some(status) = generations.stat(number.to_string())? else { return Ok(None) };
+        Ok(Some(match FileType::from_raw_mode(status.st_mode) {
+            FileType::Directory => directory_entry(&status),
+            _ => ObservedEntry::Other(kind_of(status.st_mode).into()),
+        }))
+    }
+
     /// Reads a file of a generation, of at most `cap` bytes; `None` when there is none. Its content is not verified.
     ///
     /// # Errors
@@ -161,7 +174,7 @@ impl Walk {
         let directory = parent.subdirectory(name)?;
         let status = directory.own_stat()?;
         self.directory(&directory, path.as_str(), depth)?;
-        Ok(ObservedEntry::Directory { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
+        Ok(directory_entry(&status))
     }
 
     fn file(&mut self, directory: &Directory, name: &OsStr, status: &Stat) -> Result<ObservedEntry, FileError> {
@@ -176,6 +189,10 @@ impl Walk {
             .map_err(|source| FileError::new("read", directory.path().join(name), source))?;
         Ok(ObservedEntry::File { digest, size, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
     }
+}
+
+fn directory_entry(status: &Stat) -> ObservedEntry {
+    ObservedEntry::Directory { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
 }
 
 /// Whether only this entry is at fault, so that looking at the others goes on.

@@ -6,12 +6,12 @@ use super::*;
 use crate::artifact::ArtifactType;
 use crate::composition::{Origin, PlacedFile, RulesFile};
 use crate::falco_answers::Loaded;
-use crate::generation::{FILE_MODE, MANIFEST, StagedFile};
+use crate::generation::{DIRECTORY_MODE, FILE_MODE, MANIFEST, StagedFile};
 use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Pointer, RunningFalco};
+use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -100,7 +100,11 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
             Step::Place(plugin) => {
                 assert!(host.blobs.contains(&plugin.layer));
                 let file = |file: &LockedFile| {
-                    let entry = Entry::File { sha256: Some(file.sha256.clone()), size: file.size, mode: FILE_MODE };
+                    let entry = Entry::File {
+                        sha256: Some(file.sha256.clone()),
+                        size: file.size,
+                        permissions: Permissions::ours(FILE_MODE),
+                    };
                     (file.path.clone(), entry)
                 };
                 host.plugins.insert(plugin.directory.clone(), Some(plugin.files.iter().map(file).collect()));
@@ -174,15 +178,21 @@ fn stage(host: &mut Observed, draft: &Draft) {
             crate::generation::Bytes::Text(text) => assert_eq!(Digest::of(text.as_bytes()), file.sha256),
         }
     }
-    let whole = |sha256: &Digest, size| Entry::File { sha256: Some(sha256.clone()), size, mode: FILE_MODE };
+    let whole = |sha256: &Digest, size| Entry::File {
+        sha256: Some(sha256.clone()),
+        size,
+        permissions: Permissions::ours(FILE_MODE),
+    };
     let mut entries: BTreeMap<_, _> = draft
         .files
         .iter()
         .map(|staged| (staged.file.path.clone(), whole(&staged.file.sha256, staged.file.size)))
         .collect();
     entries.insert(RelativePath::parse(MANIFEST).unwrap(), whole(&draft.digest(), draft.manifest.len() as u64));
-    entries.insert(RelativePath::parse("rules").unwrap(), Entry::Directory);
-    let generation = ObservedGeneration { record: Some(draft.record.clone()), entries: Some(entries) };
+    let directory = Entry::Directory { permissions: Permissions::ours(DIRECTORY_MODE) };
+    entries.insert(RelativePath::parse("rules").unwrap(), directory.clone());
+    let generation =
+        ObservedGeneration { root: Some(directory), record: Some(draft.record.clone()), entries: Some(entries) };
     host.generations.insert(draft.record.generation, generation);
 }
 

@@ -21,7 +21,7 @@ pub(super) fn rebuild_steps(
     let reusable = observed.generations.iter().rev().find_map(|(number, generation)| {
         let record = generation.record.as_ref()?;
         let digest = observed.ledger.record_digest(*number)?;
-        let same = record.composition.loads_same_as(wanted) && is_intact(observed, *number);
+        let same = record.composition.is_same_as(wanted) && is_intact(observed, *number);
         same.then(|| (record.clone(), digest.clone()))
     });
     let (record, digest) = match reusable {

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
 use super::*;
-use crate::generation::FILE_MODE;
-use crate::observed::{Entry, Inclusion, Pointer};
+use crate::generation::{DIRECTORY_MODE, FILE_MODE};
+use crate::observed::{Entry, Inclusion, Permissions, Pointer};
 
 const ALL: usize = usize::MAX;
 
@@ -32,7 +32,8 @@ fn live_rules(host: &mut Observed, number: u64) -> &mut Entry {
 }
 
 fn tamper(host: &mut Observed, number: u64) {
-    *live_rules(host, number) = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, mode: FILE_MODE };
+    *live_rules(host, number) =
+        Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, permissions: Permissions::ours(FILE_MODE) };
 }
 
 #[test]
@@ -53,6 +54,18 @@ fn a_commit_that_changes_nothing_loaded_is_no_change() {
     let plan = pass(&mut host, &composition(2, "a", None), Temper::Obeys, ALL);
     assert!(plan.steps.is_empty());
     assert_eq!(host.ledger.applied.as_ref().unwrap().as_str(), "02".repeat(20));
+}
+
+#[test]
+fn the_same_rules_under_another_version_are_an_update() {
+    let mut host = fresh_host();
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    let mut wanted = composition(2, "a", None);
+    wanted.lockfile.artifacts[0].version = "published again".into();
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(kinds(&plan), [ChangeKind::Update]);
+    assert_eq!(host.live_record().unwrap().composition.lockfile, wanted.lockfile);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
 }
 
 #[test]
@@ -77,6 +90,26 @@ fn tampering_is_healed_by_a_new_generation_that_says_so() {
     assert_eq!(names(&plan), ["stage", "validate", "activate", "reload", "confirm"]);
     assert_eq!(host.live_record().unwrap().corrects, plan.drift);
     assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).drift.is_empty());
+}
+
+#[test]
+fn whoever_may_write_into_a_generation_is_drift() {
+    let stranger = Permissions { mode: DIRECTORY_MODE, stranger: Some(1000) };
+    let open = Permissions::ours(0o775);
+    for (permissions, seen) in [(stranger, "0755 of user 1000"), (open, "0775")] {
+        let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+        pass(&mut host, &wanted, Temper::Obeys, ALL);
+        let generation = host.generations.get_mut(&GenerationNumber(1)).unwrap();
+        generation.root = Some(Entry::Directory { permissions });
+        let rules = RelativePath::parse("rules").unwrap();
+        generation.entries.as_mut().unwrap().insert(rules, Entry::Directory { permissions });
+        assert!(!is_intact(&host, GenerationNumber(1)));
+        let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+        let found: Vec<_> = plan.drift.iter().map(|drift| (drift.kind, &*drift.path, &*drift.observed)).collect();
+        let modes = ["/state/generations/1", "/state/generations/1/rules"].map(|path| (DriftKind::Mode, path, seen));
+        assert_eq!(found, modes);
+        assert_eq!(host.current, Pointer::Generation(GenerationNumber(2)));
+    }
 }
 
 #[test]
