@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod falco_room;
+mod faults;
 mod git_room;
 mod registry_room;
