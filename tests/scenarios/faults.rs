@@ -91,7 +91,7 @@ fn fails(host: &Host, words: &[&str]) -> Value {
         assert!(message.contains(word), "no `{word}` in: {message}");
     }
     let hint = answer["error"]["hint"].as_str().or(answer["next"]["hint"].as_str()).unwrap_or_default();
-    say(&format!("  {peak} KiB: {message} [{hint}]"));
+    println!("{peak} KiB: {message} [{hint}]");
     assert!(!hint.is_empty(), "{answer:#}");
     assert_eq!(Live::on(host), before, "{message}");
     assert!(peak > 1024 && peak < PEAK_KIB, "{peak} KiB: {message}");
