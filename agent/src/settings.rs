@@ -24,6 +24,9 @@ use document::{Credentials as WrittenCredentials, Document};
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
 
+/// How long one exchange with a Git repository may take.
+const GIT_DEADLINE: Duration = Duration::from_secs(120);
+
 /// The settings of an agent.
 #[derive(Debug)]
 pub struct Settings {
@@ -56,6 +59,8 @@ pub struct Settings {
 pub struct Remote {
     /// Its URL or path, as written.
     pub url: String,
+    /// How long one exchange may take as a whole.
+    pub deadline: Duration,
     /// How to get in.
     pub credentials: Credentials,
 }
@@ -211,6 +216,10 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
     let host = document.host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let repository = document.repository;
     let credentials = |written: WrittenCredentials| read_credentials(&base, written);
+    let remote = |url: String, deadline: Option<document::Period>, credentials: WrittenCredentials| {
+        let deadline = deadline.map_or(GIT_DEADLINE, |document::Period(deadline)| deadline);
+        Ok::<_, SettingsError>(Remote { url, deadline, credentials: read_credentials(&base, credentials)? })
+    };
     let mut registries = BTreeMap::new();
     for (name, registry) in document.registries {
         let credentials = credentials(registry.credentials)?;
@@ -226,7 +235,7 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
                 Some(path) => Some(RelativePath::parse(path).map_err(value("repository.path"))?),
             },
             lock_required: repository.locked == document::Locked::Required,
-            remote: Remote { url: repository.url, credentials: credentials(repository.credentials)? },
+            remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,
         falco: Falco {
@@ -241,7 +250,7 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         registries,
         docker_config: docker_config(),
         report: match document.report {
-            Some(report) => Some(Remote { url: report.url, credentials: credentials(report.credentials)? }),
+            Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
             None => None,
         },
         config_keys: document::default_config_keys(),

@@ -246,6 +246,8 @@ fn require_ours(root: &Directory) -> Result<(), StoreError> {
     };
     match root.names(usize::MAX)?.iter().find(|name| !ours(name)) {
         None => Ok(()),
+        // Read again: another falconer may have made the directory its own in between.
+        Some(_) if read_format(root)? => Ok(()),
         Some(other) => Err(StoreError::NotOurs {
             path: root.path().to_owned(),
             other: other.to_string_lossy().escape_debug().to_string(),

@@ -45,7 +45,7 @@ impl Agent {
         let http = transfer::client()?;
         let remote = |remote: &settings::Remote| -> Result<Remote, PassError> {
             let url = RemoteUrl::parse(&remote.url, &settings.base)?;
-            Ok(Remote::new(&url, git_access(&remote.credentials), http.clone())?)
+            Ok(Remote::new(&url, git_access(remote), http.clone())?)
         };
         Ok(Self {
             sources: Sources::new(&settings, http.clone(), &settings.base)?,
@@ -95,7 +95,8 @@ impl Sources {
     }
 }
 
-fn git_access(credentials: &settings::Credentials) -> git::Access {
+fn git_access(remote: &settings::Remote) -> git::Access {
+    let credentials = &remote.credentials;
     let credential = match (&credentials.token, &credentials.password) {
         (Some(token), _) => Credential::Bearer(token.clone()),
         (None, Some(password)) => Credential::Basic {
@@ -106,6 +107,7 @@ fn git_access(credentials: &settings::Credentials) -> git::Access {
         (None, None) => Credential::None,
     };
     let mut access = git::Access { credential, ..git::Access::default() };
+    access.limits.deadline = remote.deadline;
     access.ssh.identity_file.clone_from(&credentials.identity_file);
     access.ssh.known_hosts.clone_from(&credentials.known_hosts_file);
     access

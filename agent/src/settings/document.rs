@@ -51,6 +51,8 @@ pub struct Repository {
     /// Whether a lockfile must be committed.
     #[serde(default)]
     pub locked: Locked,
+    /// How long a poll or a fetch may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
@@ -179,6 +181,8 @@ pub struct Registry {
 pub struct Report {
     /// The URL or path of the repository for reports.
     pub url: String,
+    /// How long a push may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
 use super::*;
+use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
 use crate::observed::{Entry, Inclusion, Permissions, Pointer};
 
