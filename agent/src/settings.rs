@@ -52,6 +52,8 @@ pub struct Settings {
     pub report: Option<Remote>,
     /// Top-level keys of Falco's configuration that the repository may set.
     pub config_keys: Vec<String>,
+    /// Plugins that the repository may place.
+    pub plugins: Vec<String>,
 }
 
 /// A Git repository and how to get in.
@@ -183,7 +185,9 @@ pub fn read(path: &Path) -> Result<Settings, SettingsError> {
     let policy = settings.base.join("policy.toml");
     if policy.exists() {
         let text = fs_err::read_to_string(&policy).map_err(SettingsError::Read)?;
-        settings.config_keys = parse::<document::Policy>(&policy.display().to_string(), &text)?.config_keys;
+        let policy: document::Policy = parse(&policy.display().to_string(), &text)?;
+        settings.config_keys = policy.config_keys;
+        settings.plugins = policy.plugins;
     }
     Ok(settings)
 }
@@ -254,6 +258,7 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
             None => None,
         },
         config_keys: document::default_config_keys(),
+        plugins: Vec::new(),
         base,
     })
 }

@@ -7,6 +7,7 @@ use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
+use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{
     Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
 };
@@ -55,6 +56,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     };
     let current = state.current()?;
     let generations = generations(state, &ledger, &current)?;
+    let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
         Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
         None => BTreeSet::new(),
@@ -67,7 +69,8 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
+    let observed =
+        Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
     Ok(Host { observed, settings, config_text, version, process })
 }
 
@@ -117,6 +120,31 @@ fn generations(
         generations.insert(number, ObservedGeneration { record: record(state, ledger, number), root, entries });
     }
     Ok(generations)
+}
+
+type Directories = BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>;
+
+/// The directories of plugins; those of the generations that were looked into are looked into as well.
+fn plugins(
+    state: &StateDirectory,
+    generations: &BTreeMap<GenerationNumber, ObservedGeneration>,
+) -> Result<Directories, PassError> {
+    let looked_into = generations.values().filter(|generation| generation.entries.is_some());
+    let records = looked_into.filter_map(|generation| generation.record.as_ref());
+    let matter: BTreeSet<_> =
+        records.flat_map(|record| record.composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
+    let mut directories = Directories::new();
+    for directory in state.plugins()? {
+        let entries = match matter.contains(&directory) {
+            true => {
+                let found = state.observe_plugin(&directory)?;
+                Some(found.into_iter().map(|(path, found)| (path, entry(found))).collect())
+            }
+            false => None,
+        };
+        directories.insert(directory, entries);
+    }
+    Ok(directories)
 }
 
 /// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.

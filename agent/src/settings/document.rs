@@ -192,8 +192,13 @@ pub struct Report {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Top-level keys of Falco's configuration that the repository may set.
+    /// Top-level keys of Falco's configuration that the repository may set; absent: [`default_config_keys`].
+    #[serde(default = "default_config_keys")]
     pub config_keys: Vec<String>,
+    /// Plugins that the repository may place, by the names of their artifacts. They are code that runs with Falco's
+    /// rights; absent: none.
+    #[serde(default)]
+    pub plugins: Vec<String>,
 }
 
 /// A span of time, written like `5m`, `90s` or `1h 30m`.
