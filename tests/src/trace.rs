@@ -25,8 +25,13 @@ impl Call {
     /// Whether it changes, or would make durable, something below `root`.
     #[must_use]
     pub fn changes(&self, root: &Path) -> bool {
-        let concerns = || self.line.contains(&root.display().to_string());
+        let root = root.display().to_string();
+        let concerns = || self.line.contains(&root);
         match self.name.as_str() {
+            // What is written may speak of any path.
+            "write" | "pwrite64" | "writev" => {
+                self.line.split_once('>').is_some_and(|(descriptor, _)| descriptor.contains(&root))
+            }
             "open" | "openat" => {
                 concerns() && ["O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR"].iter().any(|flag| self.line.contains(flag))
             }

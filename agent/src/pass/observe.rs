@@ -58,7 +58,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let generations = generations(state, &ledger, &current)?;
     let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
-        Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
+        Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
     let falco = ObservedFalco {
@@ -74,10 +74,13 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     Ok(Host { observed, settings, config_text, version, process })
 }
 
-/// Reads the ledger; a host without one is a host where nothing was ever placed.
+/// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
+/// or a branch that was wound back would be followed.
 pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
-    let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
-    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?)
+    match state.read_document(Document::Ledger, LEDGER_CAP)? {
+        Some(bytes) => Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?),
+        None => Ok(Ledger::default()),
+    }
 }
 
 type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);

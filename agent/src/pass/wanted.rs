@@ -186,7 +186,7 @@ async fn resolved(
             state.replace_document(Document::Resolution, text.as_bytes())?;
             host.observed.ledger.resolved_at = Some(now);
             // Archives that were looked into are in the store now.
-            host.observed.blobs = state.store().blobs()?.into_iter().map(|(digest, _)| digest).collect();
+            host.observed.blobs = state.store().intact_blobs()?;
             Ok(lockfile)
         }
     }
