@@ -11,6 +11,7 @@ use crate::composition::{Composition, INCLUDE, Origin};
 use crate::diff::{Change, ChangeKind, diff};
 use crate::digest::Digest;
 use crate::drift::{Drift, DriftKind, drift, is_intact};
+use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
 use crate::observed::{Inclusion, Observed};
@@ -121,6 +122,28 @@ pub struct Confirm {
     pub include: Digest,
 }
 
+impl Confirm {
+    /// What Falco must have loaded of the generation that `record` describes.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE)?;
+        let placed = record.composition.placed();
+        Some(Self {
+            generation: record.generation,
+            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
+            include: include.sha256.clone(),
+        })
+    }
+
+    /// Whether a Falco that says `loaded` has all of it. The include names its generation, so it tells generations with
+    /// the same rules apart; a release that names no configuration files is judged by its rules.
+    #[must_use]
+    pub fn is_met_by(&self, loaded: &Loaded) -> bool {
+        self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
+            && (!loaded.tells_config() || loaded.config_digests(INCLUDE).contains(&self.include))
+    }
+}
+
 /// Why a composition is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -149,10 +172,10 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
         plan.steps = rebuild_steps(wanted, damage, observed)?;
     } else if let Some(record) = observed.live_record() {
         if observed.ledger.trial == Some(record.generation) {
-            plan.steps = take_up(record, observed, !is_loaded(record, observed));
+            plan.steps = take_up(record, observed);
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();
-            plan.steps = take_up(record, observed, true);
+            plan.steps = take_up(record, observed);
         }
     }
     Ok(plan)
@@ -198,34 +221,23 @@ fn rebuild_steps(wanted: &Composition, damage: Vec<Drift>, observed: &Observed) 
         steps.push(Step::Validate { generation: record.generation });
     }
     steps.push(Step::Activate { generation: record.generation, record: digest });
-    steps.extend(take_up(&record, observed, true));
+    steps.extend(take_up(&record, observed));
     steps.extend(prune(&record, observed));
     Ok(steps)
 }
 
 /// The steps after which Falco has the generation, or we know that it has not.
-fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
+fn take_up(record: &Record, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
-    if let (true, true, Some(falco)) = (reload, hears, &observed.falco.running) {
+    // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
+    let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
+    let is_loaded = tells && observed.has_loaded(record);
+    if let (true, false, Some(falco)) = (hears, is_loaded, &observed.falco.running) {
         steps.push(Step::Reload { pid: falco.pid, started: falco.started });
     }
-    let placed = record.composition.placed();
-    let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE);
-    if let Some(include) = include {
-        steps.push(Step::Confirm(Confirm {
-            generation: record.generation,
-            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
-            include: include.sha256.clone(),
-        }));
-    }
+    steps.extend(Confirm::of(record).map(Step::Confirm));
     steps
-}
-
-fn is_loaded(record: &Record, observed: &Observed) -> bool {
-    observed.falco.loaded.as_ref().is_some_and(|loaded| {
-        record.composition.placed().all(|placed| loaded.rules_digests(placed.path.base_name()).contains(&placed.sha256))
-    })
 }
 
 /// One reload for one cause: a process that did not take the generation up is not asked again.

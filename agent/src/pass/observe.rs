@@ -67,7 +67,8 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
+    let mut observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
+    observed.ledger.evidence = observed.evidence();
     Ok(Host { observed, settings, config_text, version, process })
 }
 
