@@ -154,7 +154,8 @@ impl Intent {
     /// `wanted`, unless it is held: then the last good generation, where there is one.
     fn after(wanted: Composition, host: &Host, failure: Option<StatusError>) -> Self {
         let falco = host.observed.falco.version.as_deref();
-        match host.observed.ledger.held(&wanted.content_digest(), falco).cloned() {
+        let held = host.observed.ledger.held(&wanted.content_digest(), falco);
+        match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
             None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
             Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
         }

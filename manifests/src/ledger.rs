@@ -32,6 +32,9 @@ pub struct Ledger {
     /// The generation that is about to be made live, or is live and not confirmed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<GenerationNumber>,
+    /// The digest of what it makes Falco load ([`crate::composition::Composition::content_digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_content: Option<Digest>,
     /// How the good generation was confirmed.
     pub evidence: Evidence,
     /// How the good generation was validated.

@@ -69,8 +69,9 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let observed =
+    let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
+    observed.ledger.evidence = observed.evidence();
     Ok(Host { observed, settings, config_text, version, process })
 }
 
