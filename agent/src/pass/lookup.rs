@@ -52,6 +52,30 @@ impl Sources {
         }
     }
 
+    /// Whether every tag of `lockfile` still names what it named, by one HEAD request for each. Where a registry does not
+    /// tell, it is taken not to.
+    ///
+    /// # Errors
+    /// What keeps a registry from answering.
+    pub async fn still_names(&self, lockfile: &Lockfile) -> Result<bool, PassError> {
+        for artifact in &lockfile.artifacts {
+            let Some(tag) = &artifact.tag else { continue };
+            let digest = match Repository::of(&artifact.source) {
+                Some(repository) => match self.registries.head(&repository, &TagOrDigest::Tag(tag.clone())).await {
+                    Ok(digest) => digest,
+                    Err(error) if error.is_missing() => None,
+                    Err(error) => return Err(error.into()),
+                },
+                None => self.layout(&artifact.source)?.resolve(tag.as_str())?.map(|descriptor| descriptor.digest),
+            };
+            // A requirement may be met by a newer tag, which only a new resolution finds.
+            if digest.as_ref() != Some(&artifact.digest) || artifact.requested != tag.as_str() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Pushes an artifact to a registry and lets every tag name it.
     ///
     /// # Errors

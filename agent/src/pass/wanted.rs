@@ -170,14 +170,13 @@ async fn resolved(
     let good_for = agent.settings.schedule.resolve_every.as_secs();
     // A clock that was set back makes a resolution old, not young for ever.
     let is_young = |at: u64| at <= now && now - at < good_for;
-    match kept {
-        Some(kept)
-            if refresh == Refresh::WhenOld
-                && kept.inputs == fleet::inputs_digest(desired)
-                && host.observed.ledger.resolved_at.is_some_and(is_young) =>
-        {
-            Ok(kept)
-        }
+    let is_good = |kept: &Lockfile| {
+        refresh == Refresh::WhenOld
+            && kept.inputs == fleet::inputs_digest(desired)
+            && host.observed.ledger.resolved_at.is_some_and(is_young)
+    };
+    match kept.filter(is_good) {
+        Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),
         _ => {
             let lockfile = agent.sources.resolve(desired, Platforms::Only(&platform()), state.store()).await?;
             let text = lockfile
