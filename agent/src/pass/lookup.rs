@@ -7,7 +7,7 @@ use falconer_manifests::fleet::DesiredState;
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ImageIndex, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
-use falconer_manifests::resolve::{Platforms, Resolution, resolve};
+use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
 
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
@@ -37,11 +37,12 @@ impl Sources {
         &self,
         desired: &DesiredState,
         platforms: Platforms<'_>,
+        previous: Option<Previous<'_>>,
         blobs: &Layout,
     ) -> Result<Lockfile, PassError> {
         let mut catalog = Catalog::default();
         loop {
-            match resolve(desired, &catalog, platforms)? {
+            match resolve(desired, &catalog, platforms, previous)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
                     for lookup in lookups {
