@@ -189,6 +189,10 @@ async fn intent(
     };
     let Some(revision) = revision else { return Intent::last_good(host, failure) };
     host.observed.ledger.revision = Some(revision.clone());
+    if let Some(error) = &host.impaired {
+        let failure = failure.unwrap_or_else(|| status_error(error));
+        return Intent::last_good(host, Some(failure));
+    }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
         Ok(wanted) => Intent::after(wanted, host, failure),
         Err(error) => Intent::last_good(host, Some(failure.unwrap_or_else(|| status_error(&error)))),
