@@ -19,7 +19,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use binary::{DryRun, Presence, dry_run, version};
-pub use confirm::{Confirmation, Evidence, Expected, NotConfirmed, confirm};
+pub use confirm::{Confirmation, Expected, NotConfirmed, confirm};
 pub use documents::{Documents, documents};
 pub use error::FalcoError;
 pub use reload::{Reloading, reload};

@@ -120,9 +120,8 @@ fn loaded(composition: &Composition) -> Vec<(String, String)> {
                 Origin::Artifact { name, .. } => composition.lockfile.artifact(name),
                 Origin::Repository { .. } => None,
             };
-            let from = |artifact: &LockedArtifact| {
-                format!("{} from {} {} {}", placed.sha256, artifact.source, artifact.version, artifact.digest)
-            };
+            let from =
+                |artifact: &LockedArtifact| format!("{} from {} {}", placed.sha256, artifact.source, artifact.version);
             (placed.origin.name().to_string(), artifact.map_or_else(|| placed.sha256.to_string(), from))
         }
         RulesFile::Host(path) => (path.to_string(), String::new()),

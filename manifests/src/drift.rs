@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::composition::INCLUDE;
+use crate::composition::{INCLUDE, PlacedPlugin};
 use crate::digest::Digest;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE, GenerationNumber, MANIFEST, Record};
-use crate::name::RelativePath;
+use crate::name::{AbsolutePath, RelativePath};
 use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Permissions, Pointer};
 
 /// One difference that the host caused.
@@ -69,6 +69,8 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     let mut drift = pointer_drift(observed);
     if let Some((number, generation)) = observed.live() {
         drift.extend(generation_drift(observed, number, generation));
+        let plugins = generation.record.iter().flat_map(|record| &record.composition.plugins);
+        drift.extend(plugins.flat_map(|plugin| plugin_drift(observed, plugin)));
     }
     if let (Some(_), Some(Inclusion::Not(how))) = (observed.ledger.good, &observed.falco.inclusion) {
         drift.push(Drift {
@@ -85,14 +87,32 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     drift
 }
 
-/// Whether nothing in the generation's directory differs from its record.
+/// Whether nothing in the generation's directory, or in those of its plugins, differs from its record.
 #[must_use]
 pub fn is_intact(observed: &Observed, number: GenerationNumber) -> bool {
-    observed.generations.get(&number).is_some_and(|generation| {
-        generation.record.is_some()
-            && generation.entries.is_some()
-            && generation_drift(observed, number, generation).is_empty()
-    })
+    let Some(generation) = observed.generations.get(&number) else { return false };
+    let Some(record) = &generation.record else { return false };
+    generation.entries.is_some()
+        && generation_drift(observed, number, generation).is_empty()
+        && record.composition.plugins.iter().all(|plugin| plugin_is_intact(observed, plugin))
+}
+
+/// Whether a plugin is on disk, whole and as it must be.
+#[must_use]
+pub fn plugin_is_intact(observed: &Observed, plugin: &PlacedPlugin) -> bool {
+    matches!(observed.plugins.get(&plugin.directory), Some(Some(_))) && plugin_drift(observed, plugin).is_empty()
+}
+
+fn plugin_drift(observed: &Observed, plugin: &PlacedPlugin) -> Vec<Drift> {
+    let nothing = BTreeMap::new();
+    let entries = match observed.plugins.get(&plugin.directory) {
+        Some(Some(entries)) => entries,
+        // On disk, and nobody has looked into it.
+        Some(None) => return Vec::new(),
+        None => &nothing,
+    };
+    let expected = plugin.files.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
+    directory_drift(&observed.state.join(&plugin.directory), &expected, entries)
 }
 
 fn pointer_drift(observed: &Observed) -> Vec<Drift> {
@@ -145,8 +165,20 @@ fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &
         return drift;
     };
     let expected = expected_files(record, observed.ledger.record_digest(number));
+    drift.extend(directory_drift(&observed.state.join(&number.directory()), &expected, entries));
+    drift
+}
+
+/// How a directory differs from the files that must be in it, and nothing else.
+fn directory_drift(
+    root: &AbsolutePath,
+    expected: &BTreeMap<&str, &Digest>,
+    entries: &BTreeMap<RelativePath, Entry>,
+) -> Vec<Drift> {
+    let path = |path: &str| format!("{root}/{path}");
+    let mut drift = Vec::new();
     let found: BTreeMap<_, _> = entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
-    for (file, digest) in &expected {
+    for (file, digest) in expected {
         let differs =
             |kind, seen: String| Drift { kind, path: path(file), expected: digest.to_string(), observed: seen };
         match found.get(file) {

@@ -119,7 +119,7 @@ impl Draft {
     ) -> Result<Self, DraftError> {
         let lockfile = composition.lockfile.render().map_err(|error| DraftError(error.to_string()))?;
         let root = state.join(&generation.directory());
-        let mut files: Vec<_> = composition.placed().map(staged).collect();
+        let mut files: Vec<_> = composition.files().map(staged).collect();
         files.push(text_file(INCLUDE, composition.include(&root)));
         files.push(text_file(lockfile::FILE_NAME, lockfile));
         files.sort_by(|a, b| a.file.cmp(&b.file));

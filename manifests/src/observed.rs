@@ -22,6 +22,9 @@ pub struct Observed {
     pub current: Pointer,
     /// All generations on disk.
     pub generations: BTreeMap<GenerationNumber, ObservedGeneration>,
+    /// The directories of plugins on disk, each with what is in it; looked at for those of the current, the good and the
+    /// trial generation only.
+    pub plugins: BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>,
     /// The blobs in the store.
     pub blobs: BTreeSet<Digest>,
     /// Our memory.

@@ -5,6 +5,7 @@ mod daemon;
 mod drift;
 mod falco_room;
 mod falco_running;
+mod faults;
 mod first_host;
 mod git_room;
 mod registry_room;

@@ -48,6 +48,8 @@ pub enum Fault {
     Truncate,
     /// It changes one byte in the middle of a pack.
     Corrupt,
+    /// Its answers do not end: it goes on with references.
+    Endless,
     /// It answers with this status, these header lines and no Git.
     Status(u16, String),
     /// It answers 200 with an HTML page.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use falconer_manifests::fleet;
 use falconer_manifests::lockfile::{self, Lockfile};
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::resolve::Platforms;
 use serde_json::json;
 
 use super::Failure;
@@ -50,7 +51,7 @@ pub(super) async fn lock(
     let sources = Sources::new(&settings, http, &settings.base)?;
     let work = WorkDirectory::new()?;
     let blobs = Layout::create(&work.0).map_err(PassError::from)?;
-    let lockfile = sources.resolve(&desired, &blobs).await?;
+    let lockfile = sources.resolve(&desired, Platforms::All, &blobs).await?;
     let text = lockfile
         .render()
         .map_err(|error| PassError::Render { document: "falconer.lock", reason: error.to_string() })?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::Loaded;
+use falconer_manifests::outcome::Evidence;
 use falconer_manifests::remedy::Remedy;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -16,18 +17,6 @@ use super::{Falco, FalcoSettings, Reloading};
 
 /// How often Falco is asked what it has loaded.
 const ASK: Duration = Duration::from_millis(50);
-
-/// How surely a reload is known to have been taken up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Evidence {
-    /// Falco named the digest of every file that it should have loaded.
-    Sha256,
-    /// The process was seen going through a restart and stayed alive.
-    Restarted,
-    /// Nothing was seen but that the process is alive.
-    None,
-}
 
 /// A reload after which Falco is alive and nothing speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -10,6 +10,9 @@ use super::remote::Conversation;
 /// How many other branches are kept for the message that one is missing.
 pub(super) const OTHERS: usize = 5;
 
+/// The most capabilities of a server of protocol v2; real ones have about eight.
+const CAPABILITIES: usize = 1000;
+
 /// What a server offers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Advertisement {
@@ -94,8 +97,10 @@ impl Advertisement {
             }
             if line == "version 2" {
                 offered.is_v2 = true;
-            } else if offered.is_v2 {
+            } else if offered.is_v2 && offered.capabilities.0.len() < CAPABILITIES {
                 offered.capabilities.0.push(line);
+            } else if offered.is_v2 {
+                return Err(conversation.protocol("too many capabilities"));
             } else if !offered.line(&line, reference) {
                 return Err(conversation.protocol("a line that is no reference"));
             }

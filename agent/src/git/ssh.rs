@@ -16,6 +16,10 @@ use crate::transfer::Deadline;
 /// What of our environment ssh gets: where its programs, its home and its agent are.
 const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK"];
 
+/// Never ask anybody, never trust an unknown host key, leave nothing running, carry nothing but Git.
+const OPTIONS: [&str; 5] =
+    ["BatchMode=yes", "StrictHostKeyChecking=yes", "ControlMaster=no", "ClearAllForwardings=yes", "RequestTTY=no"];
+
 /// How much of what ssh says on stderr is kept, from the end.
 const STDERR_KEPT: usize = 2048;
 
@@ -58,7 +62,7 @@ impl Ssh {
         let mut command = Command::new(&settings.program);
         command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("LC_ALL", "C");
-        for option in ["BatchMode=yes", "StrictHostKeyChecking=yes", "ClearAllForwardings=yes", "RequestTTY=no"] {
+        for option in OPTIONS {
             command.args(["-o", option]);
         }
         command.arg("-o").arg(format!("ConnectTimeout={}", connect.as_secs().clamp(1, 60)));

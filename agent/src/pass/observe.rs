@@ -7,6 +7,7 @@ use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
+use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{
     Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
 };
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 use super::{Agent, LedgerError, PassError};
 use crate::error::chain;
 use crate::falco::{self, Presence};
-use crate::store::{self, Document, ObservedEntry, StateDirectory};
+use crate::store::{Document, ObservedEntry, StateDirectory};
 
 /// The longest ledger, in bytes.
 const LEDGER_CAP: u64 = 1 << 20;
@@ -59,10 +60,11 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
     };
-    let current = pointer(state)?;
+    let current = state.current()?;
     let generations = generations(state, &ledger, &current)?;
+    let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
-        Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
+        Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
     let falco = ObservedFalco {
@@ -73,15 +75,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let mut observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
+    let mut observed =
+        Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
     observed.ledger.evidence = observed.evidence();
     Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
 }
 
-/// Reads the ledger; a host without one is a host where nothing was ever placed.
+/// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
+/// or a branch that was wound back would be followed.
 pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
-    let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
-    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?)
+    match state.read_document(Document::Ledger, LEDGER_CAP)? {
+        Some(bytes) => Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?),
+        None => Ok(Ledger::default()),
+    }
 }
 
 type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
@@ -104,14 +110,6 @@ fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Config
     Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
 }
 
-fn pointer(state: &StateDirectory) -> Result<Pointer, PassError> {
-    Ok(match state.current()? {
-        store::Pointer::Missing => Pointer::Missing,
-        store::Pointer::Generation(number) => Pointer::Generation(number),
-        store::Pointer::Foreign(what) => Pointer::Foreign(what),
-    })
-}
-
 fn generations(
     state: &StateDirectory,
     ledger: &Ledger,
@@ -132,6 +130,31 @@ fn generations(
         generations.insert(number, ObservedGeneration { record: record(state, ledger, number), root, entries });
     }
     Ok(generations)
+}
+
+type Directories = BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>;
+
+/// The directories of plugins; those of the generations that were looked into are looked into as well.
+fn plugins(
+    state: &StateDirectory,
+    generations: &BTreeMap<GenerationNumber, ObservedGeneration>,
+) -> Result<Directories, PassError> {
+    let looked_into = generations.values().filter(|generation| generation.entries.is_some());
+    let records = looked_into.filter_map(|generation| generation.record.as_ref());
+    let matter: BTreeSet<_> =
+        records.flat_map(|record| record.composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
+    let mut directories = Directories::new();
+    for directory in state.plugins()? {
+        let entries = match matter.contains(&directory) {
+            true => {
+                let found = state.observe_plugin(&directory)?;
+                Some(found.into_iter().map(|(path, found)| (path, entry(found))).collect())
+            }
+            false => None,
+        };
+        directories.insert(directory, entries);
+    }
+    Ok(directories)
 }
 
 /// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.

@@ -51,6 +51,8 @@ pub struct Repository {
     /// Whether a lockfile must be committed.
     #[serde(default)]
     pub locked: Locked,
+    /// How long a poll or a fetch may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
@@ -179,6 +181,8 @@ pub struct Registry {
 pub struct Report {
     /// The URL or path of the repository for reports.
     pub url: String,
+    /// How long a push may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
@@ -188,8 +192,13 @@ pub struct Report {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Top-level keys of Falco's configuration that the repository may set.
+    /// Top-level keys of Falco's configuration that the repository may set; absent: [`default_config_keys`].
+    #[serde(default = "default_config_keys")]
     pub config_keys: Vec<String>,
+    /// Plugins that the repository may place, by the names of their artifacts. They are code that runs with Falco's
+    /// rights; absent: none.
+    #[serde(default)]
+    pub plugins: Vec<String>,
 }
 
 /// A span of time, written like `5m`, `90s` or `1h 30m`.

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use falconer_manifests::generation::GenerationNumber;
+use falconer_manifests::observed::Pointer;
 use rustix::fs::FileType;
 
 use super::{GENERATIONS, Locked, StateDirectory, StoreError, generation_number, kind_of};
@@ -10,17 +11,6 @@ use super::{GENERATIONS, Locked, StateDirectory, StoreError, generation_number, 
 /// The name of the link.
 pub(super) const CURRENT: &str = "current";
 const TEMPORARY: &str = "current.tmp";
-
-/// What `current` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pointer {
-    /// There is no `current`.
-    Missing,
-    /// A generation, which may be damaged or missing itself.
-    Generation(GenerationNumber),
-    /// Something that we have not made; as text what it is.
-    Foreign(String),
-}
 
 /// What an activation has done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,17 @@
 //! What a host would be after each step, for tests of the planner: a host that does what it is told.
 
+use alloc::collections::BTreeSet;
+
 use super::*;
 use crate::artifact::ArtifactType;
-use crate::composition::{PlacedFile, RulesFile};
+use crate::composition::{Origin, PlacedFile, RulesFile};
 use crate::falco_answers::Loaded;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE, MANIFEST, StagedFile};
 use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
+use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -58,6 +60,8 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         revision: Revision::parse(&alloc::format!("{revision:02x}").repeat(20)).unwrap(),
         lockfile: Lockfile::new(Digest::of(rules.as_bytes()), Vec::new(), alloc::vec![artifact]),
         rules_files,
+        plugins: Vec::new(),
+        assets: Vec::new(),
         settings: BTreeMap::new(),
     }
 }
@@ -68,6 +72,7 @@ pub(super) fn fresh_host() -> Observed {
         state: AbsolutePath::parse("/state").unwrap(),
         current: Pointer::Missing,
         generations: BTreeMap::new(),
+        plugins: BTreeMap::new(),
         blobs: BTreeSet::new(),
         ledger: Ledger::default(),
         falco: ObservedFalco {
@@ -92,6 +97,18 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
         match step {
             Step::Fetch(fetch) => drop(host.blobs.insert(fetch.layer.clone())),
             Step::Copy(copy) => drop(host.blobs.insert(copy.sha256.clone())),
+            Step::Place(plugin) => {
+                assert!(host.blobs.contains(&plugin.layer));
+                let file = |file: &LockedFile| {
+                    let entry = Entry::File {
+                        sha256: Some(file.sha256.clone()),
+                        size: file.size,
+                        permissions: Permissions::ours(FILE_MODE),
+                    };
+                    (file.path.clone(), entry)
+                };
+                host.plugins.insert(plugin.directory.clone(), Some(plugin.files.iter().map(file).collect()));
+            }
             Step::Stage(draft) => stage(host, draft),
             Step::Validate { generation } if temper == Temper::Refuses => {
                 return Some(Outcome::Refused { generation: *generation, reason: "no".into() });
@@ -118,7 +135,8 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                     });
                 }
             },
-            Step::Prune { generations, blobs } => {
+            Step::Prune { generations, plugins, blobs } => {
+                host.plugins.retain(|directory, _| !plugins.contains(directory));
                 generations.iter().for_each(|number| drop(host.generations.remove(number)));
                 host.blobs.retain(|blob| !blobs.contains(blob));
                 host.ledger = host.ledger.without_records(generations);

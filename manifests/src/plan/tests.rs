@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
 use super::*;
+use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
-use crate::observed::{Entry, Permissions, Pointer};
+use crate::observed::{Entry, Inclusion, Permissions, Pointer};
 
 const ALL: usize = usize::MAX;
 
@@ -11,6 +12,7 @@ fn names(plan: &Plan) -> Vec<&'static str> {
     let name = |step: &Step| match step {
         Step::Fetch(_) => "fetch",
         Step::Copy(_) => "copy",
+        Step::Place(_) => "place",
         Step::Stage(_) => "stage",
         Step::Validate { .. } => "validate",
         Step::Activate { .. } => "activate",
@@ -178,6 +180,47 @@ fn a_falco_that_does_not_listen_is_asked_once() {
     assert!(plan.steps.is_empty() && plan.drift.iter().all(|drift| drift.kind == DriftKind::NotLoaded));
     host.falco.running = Some(crate::observed::RunningFalco { pid: 8, started: 2 });
     assert!(!pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "a new process is asked again");
+}
+
+#[test]
+fn a_plugin_is_placed_before_what_needs_it_and_healed_and_pruned() {
+    let mut host = fresh_host();
+    let with_plugin = |revision, content: &str| {
+        let mut wanted = composition(revision, "a", None);
+        let mut artifact = wanted.lockfile.artifacts.first().unwrap().clone();
+        artifact.name = ArtifactName::parse("container").unwrap();
+        artifact.kind = ArtifactType::Plugin;
+        let locked = artifact.contents.first_mut().unwrap();
+        locked.layer = Digest::of(content.as_bytes());
+        let directory = RelativePath::parse(&format!("plugins/container-{}", locked.layer.short())).unwrap();
+        let library = RelativePath::parse("libcontainer.so").unwrap();
+        let mut file = locked.files.first().unwrap().clone();
+        (file.path, file.sha256) = (library.clone(), Digest::of(b"library"));
+        let plugin = PlacedPlugin {
+            name: artifact.name.clone(),
+            layer: locked.layer.clone(),
+            directory: directory.clone(),
+            library,
+            files: alloc::vec![file],
+        };
+        wanted.settings.insert("plugins".into(), directory.as_str().into());
+        wanted.lockfile.artifacts.push(artifact);
+        wanted.plugins.push(plugin);
+        wanted
+    };
+    let wanted = with_plugin(1, "one");
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(names(&plan), ["fetch", "fetch", "place", "stage", "validate", "activate", "reload", "confirm"]);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
+    let directory = wanted.plugins.first().unwrap().directory.clone();
+    host.plugins.insert(directory, Some(BTreeMap::new()));
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(plan.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Missing]);
+    assert_eq!(names(&plan), ["place", "stage", "validate", "activate", "reload", "confirm"]);
+    for (revision, content) in [(2, "two"), (3, "three"), (4, "four"), (5, "five")] {
+        pass(&mut host, &with_plugin(revision, content), Temper::Obeys, ALL);
+    }
+    assert_eq!(host.plugins.len(), KEEP_GENERATIONS, "a plugin stays as long as a generation that needs it");
 }
 
 #[test]

@@ -2,8 +2,7 @@ use alloc::collections::BTreeMap;
 
 use super::*;
 use crate::artifact::{ArtifactConfig, ArtifactType};
-use crate::catalog::{Blob, Content, IndexAnswer, Published};
-use crate::digest::Digest;
+use crate::catalog::{Blob, IndexAnswer};
 use crate::index;
 use crate::lockfile::LockedFile;
 use crate::name::{ArtifactName, RelativePath};
@@ -72,7 +71,7 @@ impl World {
         let desired = fleet::parse("fleet.yaml", fleet).unwrap();
         let mut catalog = Catalog::default();
         loop {
-            match resolve(&desired, &catalog)? {
+            match resolve(&desired, &catalog, Platforms::All)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
                     assert!(!lookups.is_empty());

@@ -1,6 +1,7 @@
 //! Reloads and what is known of them afterwards.
 
-use falconer::falco::{Evidence, FalcoError, NotConfirmed, confirm, reload};
+use falconer::falco::{FalcoError, NotConfirmed, confirm, reload};
+use falconer_manifests::outcome::Evidence;
 
 use super::*;
 

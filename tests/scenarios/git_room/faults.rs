@@ -97,6 +97,26 @@ fn packs_over_the_limits_are_refused() {
 }
 
 #[test]
+fn answers_without_an_end_are_cut() {
+    let stage = Stage::new();
+    let tip = stage.fleet.commit_file("main", "fleet.yaml", b"x\n").unwrap();
+    block(async {
+        stage.server.set_fault(Fault::Endless);
+        let error = stage.remote().poll(&main_branch()).await.unwrap_err();
+        assert!(matches!(error, GitError::Protocol { .. }), "{error}");
+        let (mut known, ours) = (stage.remote(), stage.ours());
+        stage.server.set_fault(Fault::None);
+        known.poll(&main_branch()).await.unwrap();
+        stage.server.set_fault(Fault::Endless);
+        let error = known.poll(&main_branch()).await.unwrap_err();
+        assert!(matches!(error, GitError::TooLarge { .. }), "{error}");
+        let error = known.fetch(&ours, &revision(&tip), None).await.unwrap_err();
+        assert!(matches!(error, GitError::Protocol { .. }), "{error}");
+        assert_eq!(files(&stage), 0);
+    });
+}
+
+#[test]
 fn a_commit_that_is_gone_is_asked_for_again_later() {
     for fault in [Fault::None, Fault::NoVersion2] {
         let stage = Stage::new();

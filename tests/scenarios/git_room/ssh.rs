@@ -1,5 +1,7 @@
 //! The same over ssh, with the real server.
 
+use std::time::Instant;
+
 use falconer::git::{Expected, Report};
 use falconer_manifests::remedy::Remedy;
 use falconer_tests::sshd::Sshd;
@@ -104,16 +106,35 @@ fn strangers_are_refused_on_both_sides() {
 
 #[test]
 fn an_ssh_server_that_stalls_costs_the_deadline_at_most() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    // It greets, so that ssh's own timeout for connecting is content, and then says nothing.
+    let greeting = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"SSH-2.0-silence\r\n").unwrap();
+        (server, stream)
+    });
     let mut access = access();
     access.limits.deadline = Duration::from_secs(2);
-    let start = std::time::Instant::now();
-    let url = format!("ssh://127.0.0.1:{}/x", silent.local_addr().unwrap().port());
+    let start = Instant::now();
+    let url = format!("ssh://127.0.0.1:{port}/x");
     let error = block(remote(&url, access.clone()).poll(&main_branch())).unwrap_err();
+    assert!(matches!(error, GitError::Late { .. }), "{error}");
     assert_eq!(error.remedy(), Remedy::Time, "{error}");
     assert!(start.elapsed() < Duration::from_secs(4));
-    drop(silent);
+    while is_running(&port.to_string()) {
+        assert!(start.elapsed() < Duration::from_secs(20), "ssh still runs");
+        std::thread::yield_now();
+    }
+    drop(greeting.join().unwrap());
     let error = block(remote(&url, access).poll(&main_branch())).unwrap_err();
     assert!(error.to_string().contains("Connection refused"), "{error}");
     assert_eq!(error.remedy(), Remedy::Time);
+}
+
+/// Whether an `ssh` runs with `argument` among its arguments.
+fn is_running(argument: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = processes.filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok());
+    lines.any(|line| line.starts_with("ssh\0") && line.split('\0').any(|other| other == argument))
 }

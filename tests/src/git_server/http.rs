@@ -68,6 +68,14 @@ fn write(stream: &mut impl Write, bytes: &[u8], fault: &Fault, shared: &Shared) 
             }
             Ok(())
         }
+        Fault::Endless => {
+            stream.write_all(bytes)?;
+            let line = format!("003a{} refs/heads/x\n", "1".repeat(40)).repeat(1000);
+            while !shared.is_over.load(Ordering::SeqCst) {
+                stream.write_all(line.as_bytes())?;
+            }
+            Ok(())
+        }
         _ => {
             stream.write_all(bytes)?;
             stream.flush()?;
@@ -168,7 +176,14 @@ impl Response {
                 _ => {}
             }
         }
-        let mut wire = format!("HTTP/1.1 {}\r\nContent-Length: {length}\r\n", self.status);
+        let mut wire = format!("HTTP/1.1 {}\r\n", self.status);
+        if *fault == Fault::Endless {
+            // Without the flush at its end.
+            self.body.truncate(length.saturating_sub(4));
+            wire.push_str("Connection: close\r\n");
+        } else {
+            wire.push_str(&format!("Content-Length: {length}\r\n"));
+        }
         for (name, value) in &self.headers {
             wire.push_str(&format!("{name}: {value}\r\n"));
         }

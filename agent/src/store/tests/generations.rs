@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 
+use falconer_manifests::observed::Pointer;
 use falconer_manifests::remedy::Remedy;
 
 use super::*;
