@@ -3,8 +3,11 @@
 mod arguments;
 mod artifact;
 mod host;
+mod import;
+mod index;
 mod lock;
 mod print;
+mod table;
 
 use std::process::ExitCode;
 
@@ -70,6 +73,8 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
             lock::lock(arguments, printer, directory.as_deref(), &request).await
         }
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
+        Command::Index { command } => index::run(arguments, printer, command).await,
+        Command::Import(import) => import::import(printer, import),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "falconer", &mut std::io::stdout());
             Ok(0)

@@ -12,7 +12,6 @@ use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
 use crate::layout::Layout;
-use crate::pack::Packed;
 use crate::registry::{Repository, TagOrDigest};
 
 /// The longest manifest, in bytes.
@@ -77,15 +76,6 @@ impl Sources {
         Ok(true)
     }
 
-    /// Pushes an artifact to a registry and lets every tag name it.
-    ///
-    /// # Errors
-    /// What keeps the registry from taking it.
-    pub async fn push(&self, repository: &Repository, packed: &Packed, tags: &[Tag]) -> Result<(), PassError> {
-        self.registries.push(repository, packed, tags).await?;
-        Ok(())
-    }
-
     async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
         match lookup {
             Lookup::Index { name, url } => {
@@ -142,7 +132,7 @@ impl Sources {
         }))
     }
 
-    async fn manifest_bytes(
+    pub(super) async fn manifest_bytes(
         &self,
         source: &Source,
         at: &At,
@@ -212,7 +202,7 @@ impl Sources {
         Ok(())
     }
 
-    async fn read(
+    pub(super) async fn read(
         &self,
         source: &Source,
         blob: &Blob,
@@ -228,7 +218,7 @@ impl Sources {
         }
     }
 
-    fn layout(&self, source: &Source) -> Result<Layout, PassError> {
+    pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {
         match source {
             Source::Layout { directory } => Ok(Layout::open(&self.base.join(directory))?),
             Source::Registry { .. } => Err(PassError::NotALayout { layout: source.to_string() }),
