@@ -223,7 +223,7 @@ fn every_damage_to_every_file_is_named_and_healed() {
             tell(&host, &format!("{file} {what}"), &|_, live| does(&live.join(file)), kind, Some(file));
         }
     }
-    assert_eq!(std::fs::read_to_string(host.path("copy")).unwrap_or_default().is_empty(), false, "not ours to remove");
+    assert!(!std::fs::read_to_string(host.path("copy")).unwrap_or_default().is_empty(), "not ours to remove");
 }
 
 #[test]
