@@ -29,7 +29,8 @@ pub struct Ledger {
     /// The newest generation that was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good: Option<GenerationNumber>,
-    /// The generation that is about to be made live, or is live and not confirmed yet.
+    /// The generation that is about to be made live, or is live and not confirmed yet, or has just been replaced by the good
+    /// one. Until this is empty again, what is live may have to be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<GenerationNumber>,
     /// The digest of what it makes Falco load ([`crate::composition::Composition::content_digest`]).
@@ -135,11 +136,14 @@ impl Ledger {
             .is_some_and(|deaf| deaf.generation == generation && deaf.pid == falco.pid && deaf.started == falco.started)
     }
 
-    /// The ledger that says that `generation`, recorded as `digest`, is about to be made live.
+    /// The ledger that says that `generation`, recorded as `digest`, is about to be made live. A trial that the good
+    /// generation ends stays noted: it is what is live until then.
     #[must_use]
     pub fn with_trial(&self, generation: GenerationNumber, digest: Digest) -> Self {
         let mut ledger = self.clone();
-        ledger.trial = Some(generation);
+        if ledger.good != Some(generation) || ledger.trial.is_none() {
+            ledger.trial = Some(generation);
+        }
         ledger.highest = ledger.highest.max(generation);
         ledger.records.retain(|record| record.generation != generation);
         ledger.records.push(RecordDigest { generation, digest });

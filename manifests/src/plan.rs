@@ -182,7 +182,7 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
         plan.changes = rebuild_changes(changes, &damage, target, first || placed.is_some());
         plan.steps = rebuild_steps(wanted, damage, observed)?;
     } else if let Some(record) = observed.live_record() {
-        if observed.ledger.trial == Some(record.generation) {
+        if observed.ledger.trial.is_some() {
             plan.steps = take_up(record, observed);
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();

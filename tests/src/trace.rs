@@ -39,20 +39,22 @@ impl Call {
         }
     }
 
-    /// Where files are opened, the place that narrows the calls down: how often programs look into /proc depends on who
-    /// else runs.
+    /// Where files are opened or written, the place that narrows the calls down: how often programs look into /proc, or
+    /// wake themselves up, differs from run to run.
     fn place(&self) -> Option<&str> {
-        let arguments = self.line.strip_prefix("openat(")?;
-        match arguments.strip_prefix("AT_FDCWD") {
-            Some(rest) => rest.split('"').nth(1),
-            None => arguments.split_once('<')?.1.split_once('>').map(|(place, _)| place),
+        let (_, arguments) = self.line.split_once('(')?;
+        match self.name.as_str() {
+            "openat" if arguments.starts_with("AT_FDCWD") => arguments.split('"').nth(1),
+            "openat" | "write" | "pwrite64" | "writev" => Some(arguments.split_once('<')?.1.split_once('>')?.0),
+            _ => None,
         }
     }
 
-    /// Whether another run makes this call too. libgit2 gives its temporary files random names.
+    /// Whether another run makes this call too: some temporary files have random names.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        self.place().is_none_or(|place| !place.contains("_git2_"))
+        let random = ["_git2_", "falconer-dry-run-"];
+        self.place().is_none_or(|place| !random.iter().any(|part| place.contains(part)))
     }
 
     /// Whether `other` is in the same place, or this call has none.

@@ -160,7 +160,11 @@ impl Directory {
     /// When it cannot be opened or created.
     pub fn open_or_create_lock(&self, name: &str) -> Result<File, FileError> {
         let file = match self.open_file(name) {
-            Err(error) if error.is_not_found() => self.create_file(name, LOCK_MODE)?.file,
+            Err(error) if error.is_not_found() => match self.create_file(name, LOCK_MODE) {
+                // Somebody else was faster.
+                Err(error) if error.is_there_already() => self.open_file(name)?,
+                created => created?.file,
+            },
             file => file?,
         };
         let status = rustix::fs::fstat(&file).map_err(|errno| self.error("look at", name.as_ref(), errno))?;

@@ -108,7 +108,7 @@ fn who_swaps_a_file_for_a_link_while_it_is_opened_is_not_followed() {
 }
 
 #[test]
-fn many_may_create_the_same_directory() {
+fn many_may_create_the_same_directory_and_lock() {
     let temporary = TempDir::new().unwrap();
     for round in 0..200 {
         let path = temporary.path().join(format!("{round}/state"));
@@ -117,7 +117,7 @@ fn many_may_create_the_same_directory() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     start.wait();
-                    Directory::open_or_create(&path).unwrap();
+                    Directory::open_or_create(&path).unwrap().open_or_create_lock("lock").unwrap();
                 });
             }
         });
