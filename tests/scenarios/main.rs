@@ -8,6 +8,8 @@ mod falco_running;
 mod faults;
 mod first_host;
 mod git_room;
+mod no_roots;
+mod published_form;
 mod registry_room;
 mod report;
 mod updates;

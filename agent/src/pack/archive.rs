@@ -38,6 +38,11 @@ fn wrap(input: &PackInput<'_>) -> io::Result<Vec<u8>> {
     header.set_device_major(0)?;
     header.set_device_minor(0)?;
     header.set_cksum();
+    // Six digits, NUL and a space, as POSIX and Go have it; the tar crate writes a seventh digit in place of the space.
+    let sum = format!("{:06o}\0 ", header.cksum()?);
+    for (field, byte) in header.as_old_mut().cksum.iter_mut().zip(sum.bytes()) {
+        *field = byte;
+    }
     let mut archive = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::default()));
     archive.append(&header, input.bytes)?;
     let mut compressed = archive.into_inner()?;
