@@ -5,12 +5,14 @@
 mod backoff;
 mod pace;
 mod redirect;
+mod roots;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 pub use self::backoff::{Backoff, may_pass};
@@ -81,21 +83,22 @@ pub enum BodyError {
 }
 
 /// The client behind all our HTTP: rustls with the system's roots, proxies from the environment, no redirect followed by itself.
+/// The roots are read when a server first shows a certificate: a host that needs no TLS need not have any.
 ///
 /// # Errors
-/// When TLS cannot be set up, e.g. because the system has no roots.
+/// When TLS cannot be set up.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    client_with(&[])
+    client_with(Vec::new())
 }
 
 /// As [`client`], and it trusts `roots` besides the system's.
 ///
 /// # Errors
-/// When TLS cannot be set up, e.g. because a root is no certificate.
-pub fn client_with(roots: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
+/// As [`client`]. A root that is no certificate lets the first exchange over TLS fail.
+pub fn client_with(roots: Vec<CertificateDer<'static>>) -> Result<reqwest::Client, reqwest::Error> {
     install_tls_provider();
     reqwest::Client::builder()
-        .tls_certs_merge(roots.iter().cloned())
+        .tls_backend_preconfigured(roots::trusting(roots))
         .user_agent(concat!("falconer/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())

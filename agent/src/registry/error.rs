@@ -311,6 +311,8 @@ fn tls_hint(error: &rustls::Error, registry: &str) -> String {
         rustls::Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => "use the name that the certificate is for".to_owned(),
+        // The only such error of a client that starts: the system has no roots.
+        rustls::Error::General(_) => "install the ca-certificates package".to_owned(),
         rustls::Error::InvalidMessage(_) => format!("if {registry} has no TLS, set plain_http for it"),
         _ => "check the registry's TLS settings".to_owned(),
     }
