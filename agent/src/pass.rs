@@ -10,8 +10,10 @@
 
 mod apply;
 mod error;
+mod inspect;
 mod lookup;
 mod observe;
+mod publish;
 mod report;
 mod rooms;
 mod wanted;
@@ -31,6 +33,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -154,7 +157,8 @@ impl Intent {
     /// `wanted`, unless it is held: then the last good generation, where there is one.
     fn after(wanted: Composition, host: &Host, failure: Option<StatusError>) -> Self {
         let falco = host.observed.falco.version.as_deref();
-        match host.observed.ledger.held(&wanted.content_digest(), falco).cloned() {
+        let held = host.observed.ledger.held(&wanted.content_digest(), falco);
+        match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
             None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
             Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
         }
@@ -218,6 +222,9 @@ async fn follow(
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
+    if let Some(error) = host.impaired.take() {
+        return (None, Some(failure.unwrap_or(error)));
+    }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
         Ok(wanted) => (Some(wanted), failure),
         Err(error) => (None, Some(failure.unwrap_or(error))),

@@ -232,21 +232,20 @@ fn expected_files<'a>(record: &'a Record, manifest: Option<&'a Digest>) -> BTree
 fn not_loaded(observed: &Observed) -> Vec<Drift> {
     let (Some(record), Some(loaded)) = (observed.live_record(), &observed.falco.loaded) else { return Vec::new() };
     let root = format!("{}/{}", observed.state, record.generation.directory());
-    let mut drift = Vec::new();
-    for placed in record.composition.placed() {
-        let base = placed.path.base_name();
-        let seen = loaded.rules_digests(base);
-        if !seen.contains(&placed.sha256) {
-            let digests = seen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            drift.push(Drift {
-                kind: DriftKind::NotLoaded,
-                path: format!("{root}/{}", placed.path),
-                expected: placed.sha256.to_string(),
-                observed: if seen.is_empty() { "not loaded by Falco".to_string() } else { digests },
-            });
-        }
-    }
-    drift
+    let not_loaded = |path: &str, expected: &Digest, seen: &[Digest]| {
+        let digests = seen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        (!seen.contains(expected)).then(|| Drift {
+            kind: DriftKind::NotLoaded,
+            path: format!("{root}/{path}"),
+            expected: expected.to_string(),
+            observed: if seen.is_empty() { "not loaded by Falco".to_string() } else { digests },
+        })
+    };
+    let rules = record.composition.placed();
+    let rules = rules.map(|file| (file.path.as_str(), &file.sha256, loaded.rules_digests(file.path.base_name())));
+    let include = record.files.iter().filter(|file| file.path.as_str() == INCLUDE && loaded.tells_config());
+    let include = include.map(|file| (INCLUDE, &file.sha256, loaded.config_digests(INCLUDE)));
+    rules.chain(include).filter_map(|(path, expected, seen)| not_loaded(path, expected, seen)).collect()
 }
 
 fn describe(entry: &Entry) -> String {

@@ -4,11 +4,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use core::fmt;
 
+use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
 use crate::ledger::Ledger;
 use crate::name::{AbsolutePath, RelativePath};
+use crate::outcome::Evidence;
+use crate::plan::Confirm;
 
 /// What is on the host and in its Falco now.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +151,33 @@ impl Observed {
     #[must_use]
     pub fn live_record(&self) -> Option<&Record> {
         self.live().and_then(|(_, generation)| generation.record.as_ref())
+    }
+
+    /// Whether the running Falco says that it has loaded all of the generation that `record` describes.
+    #[must_use]
+    pub fn has_loaded(&self, record: &Record) -> bool {
+        let loaded = self.falco.running.as_ref().and(self.falco.loaded.as_ref());
+        loaded.is_some_and(|loaded| Confirm::of(record).is_some_and(|wanted| wanted.is_met_by(loaded)))
+    }
+
+    /// How we know that Falco has loaded the live generation: as it says now, or as it was seen to take it up when it does
+    /// not say.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        match (&self.falco.running, &self.falco.loaded, self.live_record()) {
+            (None, ..) => Evidence::None,
+            (Some(_), Some(_), Some(record)) if self.has_loaded(record) => Evidence::Sha256,
+            (Some(_), Some(_), _) => Evidence::None,
+            (Some(_), None, _) => self.ledger.evidence,
+        }
+    }
+
+    /// Whether `wanted` is on trial with nothing to go back to, and Falco has loaded it after all.
+    #[must_use]
+    pub fn has_taken_up(&self, wanted: &Composition) -> bool {
+        let trial = self.live_record().filter(|record| self.ledger.trial == Some(record.generation));
+        self.ledger.good.is_none()
+            && trial.is_some_and(|record| record.composition.loads_same_as(wanted) && self.has_loaded(record))
     }
 
     /// The record of the generation that we made live last, wherever somebody has let `current` point since.

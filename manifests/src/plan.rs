@@ -10,17 +10,18 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactType;
-use crate::composition::{Composition, PlacedPlugin};
+use crate::composition::{Composition, INCLUDE, PlacedPlugin};
 use crate::diff::{Change, ChangeKind, diff};
 use crate::digest::Digest;
 use crate::drift::{Drift, DriftKind, drift};
-use crate::generation::{Draft, DraftError, GenerationNumber};
+use crate::falco_answers::Loaded;
+use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
 use crate::observed::Observed;
 use crate::reference::Source;
 use crate::revision::Revision;
 
-use steps::{is_loaded, may_reload, rebuild_steps, take_up};
+use steps::{may_reload, rebuild_steps, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -132,6 +133,28 @@ pub struct Confirm {
     pub include: Digest,
 }
 
+impl Confirm {
+    /// What Falco must have loaded of the generation that `record` describes.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE)?;
+        let placed = record.composition.placed();
+        Some(Self {
+            generation: record.generation,
+            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
+            include: include.sha256.clone(),
+        })
+    }
+
+    /// Whether a Falco that says `loaded` has all of it. The include names its generation, so it tells generations with
+    /// the same rules apart; a release that names no configuration files is judged by its rules.
+    #[must_use]
+    pub fn is_met_by(&self, loaded: &Loaded) -> bool {
+        self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
+            && (!loaded.tells_config() || loaded.config_digests(INCLUDE).contains(&self.include))
+    }
+}
+
 /// Why a composition is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -160,10 +183,10 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
         plan.steps = rebuild_steps(wanted, damage, observed)?;
     } else if let Some(record) = observed.live_record() {
         if observed.ledger.trial == Some(record.generation) {
-            plan.steps = take_up(record, observed, !is_loaded(record, observed));
+            plan.steps = take_up(record, observed);
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();
-            plan.steps = take_up(record, observed, true);
+            plan.steps = take_up(record, observed);
         }
     }
     Ok(plan)

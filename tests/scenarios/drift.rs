@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use falconer_manifests::outcome::Condition;
 use falconer_tests::host::{FALCO_YAML, Host, RULES, fleet_yaml};
 use serde_json::{Value, json};
 
@@ -222,7 +223,7 @@ fn every_damage_to_every_file_is_named_and_healed() {
             tell(&host, &format!("{file} {what}"), &|_, live| does(&live.join(file)), kind, Some(file));
         }
     }
-    assert_eq!(std::fs::read_to_string(host.path("copy")).unwrap_or_default().is_empty(), false, "not ours to remove");
+    assert!(!std::fs::read_to_string(host.path("copy")).unwrap_or_default().is_empty(), "not ours to remove");
 }
 
 #[test]
@@ -280,6 +281,44 @@ fn a_falco_yaml_that_no_longer_includes_us_is_said_and_left() {
     assert_eq!(host.read("etc/falco.yaml"), without, "falco.yaml is edited by adopt alone");
     let _adopted = host.falconer(["adopt"]).ended_with(0);
     assert_eq!(host.once().ended_with(0).json()["condition"], json!("InSync"));
+}
+
+#[test]
+fn a_falco_that_cannot_be_understood_is_said_and_what_is_placed_is_kept_up() {
+    let host = placed();
+    let (adopted, revision) = (host.read("etc/falco.yaml"), host.status().json()["revision"].clone());
+    let commit = host.commit(&[("fleet.yaml", &format!("{}config: {{priority: warning}}\n", fleet_yaml("1.0.0")))]);
+    type Break = fn(&Host);
+    let breaks: [(Break, &str, Break); 2] = [
+        (
+            |host| host.write("etc/falco.yaml", "rules_files: [\n"),
+            "etc/falco.yaml:2:1",
+            |host| std::fs::remove_file(host.path("etc/falco.yaml")).unwrap(),
+        ),
+        (
+            |host| {
+                host.write("no-falco", "#!/bin/sh\necho broken >&2\nexit 3\n");
+                chmod(&host.path("no-falco"), 0o755);
+            },
+            "no-falco",
+            |host| std::fs::remove_file(host.path("no-falco")).unwrap(),
+        ),
+    ];
+    for (breaks, words, mends) in breaks {
+        breaks(&host);
+        std::fs::write(host.live("acme-rules.yaml"), "").unwrap();
+        let status = host.once().ended_with(1).json();
+        assert_eq!((&status["condition"], &status["error"]["remedy"]), (&json!("Failed"), &json!("operator")));
+        assert!(status["reason"].as_str().unwrap().contains(words), "{status:#}");
+        assert_eq!((&status["revision"], &status["wanted"]), (&revision, &json!(commit)));
+        assert_eq!(std::fs::read_to_string(host.live("acme-rules.yaml")).unwrap(), RULES, "healed all the same");
+        assert_eq!(host.host_lock().condition, Condition::Failed);
+        let _plan = host.plan().ended_with(1);
+        mends(&host);
+    }
+    host.write("etc/falco.yaml", &adopted);
+    let status = host.once().ended_with(0).json();
+    assert_eq!((&status["condition"], &status["revision"]), (&json!("InSync"), &json!(commit)));
 }
 
 #[test]

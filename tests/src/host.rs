@@ -9,9 +9,11 @@ use falconer_manifests::host_lock::HostLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod daemon;
 mod falco;
 mod snapshot;
 
+pub use daemon::Daemon;
 pub use falco::HostWithFalco;
 pub use snapshot::Snapshot;
 

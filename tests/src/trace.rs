@@ -25,8 +25,13 @@ impl Call {
     /// Whether it changes, or would make durable, something below `root`.
     #[must_use]
     pub fn changes(&self, root: &Path) -> bool {
-        let concerns = || self.line.contains(&root.display().to_string());
+        let root = root.display().to_string();
+        let concerns = || self.line.contains(&root);
         match self.name.as_str() {
+            // What is written may speak of any path.
+            "write" | "pwrite64" | "writev" => {
+                self.line.split_once('>').is_some_and(|(descriptor, _)| descriptor.contains(&root))
+            }
             "open" | "openat" => {
                 concerns() && ["O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR"].iter().any(|flag| self.line.contains(flag))
             }
@@ -42,6 +47,12 @@ impl Call {
             Some(rest) => rest.split('"').nth(1),
             None => arguments.split_once('<')?.1.split_once('>').map(|(place, _)| place),
         }
+    }
+
+    /// Whether another run makes this call too. libgit2 gives its temporary files random names.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.place().is_none_or(|place| !place.contains("_git2_"))
     }
 
     /// Whether `other` is in the same place, or this call has none.

@@ -21,8 +21,12 @@ impl Repository {
     /// [`GitError::Damaged`] when there is something that is no repository, [`GitError::Disk`] when it cannot be made
     /// or belongs to another user.
     pub fn open_or_create(path: &Path) -> Result<Self, GitError> {
-        if !path.try_exists().map_err(GitError::Disk)? {
-            return Self::create(path);
+        match fs_err::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::create(path),
+            Err(error) => return Err(GitError::Disk(error)),
+            Ok(found) if found.is_dir() => {}
+            // Behind a link there may be somebody else's repository.
+            Ok(_) => return Err(damaged(path, git2::Error::from_str("it is no directory"))),
         }
         let inner = open_here(path).map_err(|source| match source.code() {
             ErrorCode::Owner => GitError::Disk(std::io::Error::other(source)),

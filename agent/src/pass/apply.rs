@@ -250,9 +250,7 @@ async fn already_loaded(agent: &Agent, host: &Host, wanted: &Confirm) -> Evidenc
         return Evidence::None;
     }
     match falco::loaded(&agent.falco).await {
-        Ok(loaded) if wanted.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest)) => {
-            Evidence::Sha256
-        }
+        Ok(loaded) if wanted.is_met_by(&loaded) => Evidence::Sha256,
         _ => Evidence::None,
     }
 }

@@ -14,6 +14,7 @@ use falconer_manifests::observed::{
 use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError};
+use crate::error::chain;
 use crate::falco::{self, Presence};
 use crate::store::{Document, ObservedEntry, StateDirectory};
 
@@ -35,6 +36,8 @@ pub(super) struct Host {
     pub(super) version: Option<FalcoVersion>,
     /// The process, when one runs.
     pub(super) process: Option<falco::Falco>,
+    /// What is wrong with the host's Falco or its falco.yaml, so that nothing new can be worked out or checked for it.
+    pub(super) impaired: Option<PassError>,
 }
 
 /// Looks at everything.
@@ -43,12 +46,15 @@ pub(super) struct Host {
 /// When something cannot be looked at; what is merely wrong is an observation.
 pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Host, PassError> {
     let ledger = ledger(state)?;
-    let presence = falco::version(&agent.falco).await?;
-    let version = match &presence {
-        Presence::Absent => None,
-        Presence::Present(versions) => Some(versions.falco.clone()),
+    let (version, broken) = match falco::version(&agent.falco).await {
+        Ok(Presence::Absent) => (None, None),
+        Ok(Presence::Present(versions)) => (Some(versions.falco), None),
+        Err(error) => (None, Some(error.into())),
     };
-    let (settings, config_text, inclusion) = configuration(agent, version.as_ref())?;
+    let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
+        Ok(configuration) => (configuration, None),
+        Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
+    };
     let process = falco::running(&agent.falco)?;
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
@@ -58,7 +64,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let generations = generations(state, &ledger, &current)?;
     let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
-        Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
+        Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
     let falco = ObservedFalco {
@@ -69,15 +75,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let observed =
+    let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
-    Ok(Host { observed, settings, config_text, version, process })
+    observed.ledger.evidence = observed.evidence();
+    Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
 }
 
-/// Reads the ledger; a host without one is a host where nothing was ever placed.
+/// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
+/// or a branch that was wound back would be followed.
 pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
-    let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
-    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?)
+    match state.read_document(Document::Ledger, LEDGER_CAP)? {
+        Some(bytes) => Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?),
+        None => Ok(Ledger::default()),
+    }
 }
 
 type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);

@@ -121,7 +121,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
             }
             Step::Reload { .. } if temper == Temper::Obeys => load(host),
             Step::Reload { .. } => {}
-            Step::Confirm(confirm) => match is_loaded(host.live_record().unwrap(), host) {
+            Step::Confirm(confirm) => match host.has_loaded(host.live_record().unwrap()) {
                 true => {
                     let generation = confirm.generation;
                     outcome = Outcome::Confirmed { generation, evidence: Evidence::Sha256, validation };
@@ -150,6 +150,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
     let version = host.falco.version.clone();
     let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
+    let held = held && !host.has_taken_up(wanted);
     let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.clone());
     let (target, wanted) = match (held, good) {
         (false, _) => (Target::Desired, wanted.clone()),

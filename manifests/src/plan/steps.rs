@@ -1,13 +1,13 @@
 //! The steps of a plan, in their order.
 
 use alloc::collections::BTreeSet;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Confirm, Copy, Fetch, KEEP_GENERATIONS, Step};
-use crate::composition::{Composition, INCLUDE, Origin, PlacedFile};
+use crate::composition::{Composition, Origin, PlacedFile};
 use crate::digest::Digest;
 use crate::drift::{Drift, DriftKind, is_intact, plugin_is_intact};
+use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::ArtifactName;
 use crate::observed::{Inclusion, Observed};
@@ -42,34 +42,23 @@ pub(super) fn rebuild_steps(
         steps.push(Step::Validate { generation: record.generation });
     }
     steps.push(Step::Activate { generation: record.generation, record: digest });
-    steps.extend(take_up(&record, observed, true));
+    steps.extend(take_up(&record, observed));
     steps.extend(prune(&record, observed));
     Ok(steps)
 }
 
 /// The steps after which Falco has the generation, or we know that it has not.
-pub(super) fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
+pub(super) fn take_up(record: &Record, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
-    if let (true, true, Some(falco)) = (reload, hears, &observed.falco.running) {
+    // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
+    let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
+    let is_loaded = tells && observed.has_loaded(record);
+    if let (true, false, Some(falco)) = (hears, is_loaded, &observed.falco.running) {
         steps.push(Step::Reload { pid: falco.pid, started: falco.started });
     }
-    let placed = record.composition.placed();
-    let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE);
-    if let Some(include) = include {
-        steps.push(Step::Confirm(Confirm {
-            generation: record.generation,
-            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
-            include: include.sha256.clone(),
-        }));
-    }
+    steps.extend(Confirm::of(record).map(Step::Confirm));
     steps
-}
-
-pub(super) fn is_loaded(record: &Record, observed: &Observed) -> bool {
-    observed.falco.loaded.as_ref().is_some_and(|loaded| {
-        record.composition.placed().all(|placed| loaded.rules_digests(placed.path.base_name()).contains(&placed.sha256))
-    })
 }
 
 /// One reload for one cause: a process that did not take the generation up is not asked again.

@@ -77,10 +77,11 @@ impl HostWithFalco {
         self.falco.as_mut().unwrap_or_else(|| panic!("no Falco was started"))
     }
 
-    /// How many reloads Falco has begun.
+    /// How many times the Falco that was started last was asked to reload, and did or did not.
     #[must_use]
-    pub fn reloads(&self) -> usize {
-        self.falco.as_ref().map_or(0, |falco| falco.output().matches("SIGHUP received").count())
+    pub fn sighups(&self) -> usize {
+        let count = |falco: &FalcoStandIn, words| falco.output().matches(words).count();
+        self.falco.as_ref().map_or(0, |falco| count(falco, "SIGHUP received") + count(falco, "SIGHUP ignored"))
     }
 
     fn program(&self) -> PathBuf {
