@@ -5,6 +5,7 @@ mod artifact;
 mod host;
 mod lock;
 mod print;
+mod progress;
 
 use std::process::ExitCode;
 

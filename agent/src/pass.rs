@@ -10,6 +10,8 @@
 
 mod apply;
 mod error;
+mod fetch;
+mod indexes;
 mod lookup;
 mod observe;
 mod report;
@@ -31,6 +33,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use fetch::{Event, Listener, Wanted};
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};

@@ -12,7 +12,7 @@ use falconer_manifests::outcome::{Evidence, Outcome, Validation};
 use falconer_manifests::plan::{Confirm, Plan, Step};
 use falconer_manifests::rules;
 
-use super::lookup::LAYER_CAP;
+use super::fetch::{LAYER_CAP, Wanted};
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, keep_ledger};
@@ -34,14 +34,17 @@ pub(super) async fn apply(
 ) -> Result<Outcome, PassError> {
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
+    let mut fetched = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
     let mut reloading: Option<Reloading> = None;
     for step in &plan.steps {
         match step {
-            Step::Fetch(fetch) => {
-                let layer = Blob { digest: fetch.layer.clone(), size: fetch.size };
-                agent.sources.fetch(&fetch.source, &layer, state.store()).await?;
+            // All of them at once, with the first; the others find theirs done.
+            Step::Fetch(_) if fetched => {}
+            Step::Fetch(_) => {
+                fetch_all(agent, state, plan).await?;
+                fetched = true;
             }
             Step::Copy(copy) => {
                 let bytes = repository_file(agent, repository, &copy.revision, &copy.path)?;
@@ -107,6 +110,16 @@ pub(super) async fn apply(
         }
     }
     Ok(outcome)
+}
+
+async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
+    let steps = plan.steps.iter().filter_map(|step| match step {
+        Step::Fetch(fetch) => Some((&fetch.source, Blob { digest: fetch.layer.clone(), size: fetch.size })),
+        _ => None,
+    });
+    let layers: Vec<_> = steps.collect();
+    let wanted = layers.iter().map(|(source, layer)| Wanted { source, layer, cap: LAYER_CAP });
+    agent.sources.fetch_all(wanted, state.store()).await
 }
 
 fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, PassError> {

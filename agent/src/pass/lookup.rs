@@ -1,4 +1,4 @@
-//! Answers the questions that resolving leaves open, and brings archives into a store.
+//! Answers the questions that resolving leaves open.
 
 use falconer_manifests::artifact::ArtifactConfig;
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
@@ -8,7 +8,9 @@ use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
 use falconer_manifests::resolve::{Resolution, resolve};
+use futures_util::future::join_all;
 
+use super::fetch::{Event, LAYER_CAP};
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
 use crate::layout::Layout;
@@ -19,11 +21,28 @@ use crate::registry::{Repository, TagOrDigest};
 const MANIFEST_CAP: u64 = 4 << 20;
 /// The longest config blob, in bytes.
 const CONFIG_CAP: u64 = 1 << 20;
-/// The longest archive of rules, in bytes.
-pub(super) const LAYER_CAP: u64 = 8 << 20;
+/// An answer to a lookup, with the key under which the catalog has it.
+enum Answer {
+    Index(String, IndexAnswer),
+    Tags(Source, Vec<Tag>),
+    Manifest(Source, At, ManifestAnswer),
+    Content(Digest, Content),
+}
+
+impl Answer {
+    fn add_to(self, catalog: &mut Catalog) {
+        match self {
+            Self::Index(url, answer) => drop(catalog.indexes.insert(url, answer)),
+            Self::Tags(source, tags) => drop(catalog.tags.insert(source, tags)),
+            Self::Manifest(source, at, answer) => drop(catalog.manifests.insert((source, at), answer)),
+            Self::Content(manifest, content) => drop(catalog.contents.insert(manifest, content)),
+        }
+    }
+}
 
 impl Sources {
-    /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards.
+    /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards. Questions that
+    /// are open at the same time are asked at the same time. The first error counts, in the order of the questions.
     ///
     /// # Errors
     /// What the desired state asks for and cannot be, or what keeps an index or a registry from answering.
@@ -33,8 +52,15 @@ impl Sources {
             match resolve(desired, &catalog)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
-                    for lookup in lookups {
-                        self.answer(lookup, &mut catalog, blobs).await?;
+                    let questions = lookups.len();
+                    self.tell(Event::Asking { questions });
+                    let asked = lookups.into_iter().map(async |lookup| {
+                        let answer = self.answer(lookup, blobs).await;
+                        self.tell(Event::Answered);
+                        answer
+                    });
+                    for answer in join_all(asked).await {
+                        answer?.add_to(&mut catalog);
                     }
                 }
             }
@@ -50,14 +76,12 @@ impl Sources {
         Ok(())
     }
 
-    async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
-        match lookup {
+    async fn answer(&self, lookup: Lookup, blobs: &Layout) -> Result<Answer, PassError> {
+        Ok(match lookup {
             Lookup::Index { name, url } => {
-                tracing::debug!(index = %name, %url, "asking the index");
-                let bytes = crate::index::fetch(&self.http, &url).await?;
-                let text = String::from_utf8_lossy(&bytes);
-                let index = falconer_manifests::index::parse(&url, &text)?;
-                catalog.indexes.insert(url, IndexAnswer { digest: Digest::of(&bytes), index });
+                tracing::debug!(index = %name, "asking the index");
+                let (digest, index) = self.index(&url).await?;
+                Answer::Index(url, IndexAnswer { digest, index })
             }
             Lookup::Tags { source } => {
                 let tags = match Repository::of(&source) {
@@ -66,19 +90,18 @@ impl Sources {
                         .filter_map(|(tag, _)| Tag::parse(&tag).ok())
                         .collect(),
                 };
-                catalog.tags.insert(source, tags);
+                Answer::Tags(source, tags)
             }
             Lookup::Manifest { source, at } => {
                 tracing::debug!(%source, at = %at, "asking for the manifest");
                 let answer = self.manifest(&source, &at).await?;
-                catalog.manifests.insert((source, at), answer);
+                Answer::Manifest(source, at, answer)
             }
             Lookup::Content { source, published } => {
                 let content = self.content(&source, &published, blobs).await?;
-                catalog.contents.insert(published.manifest, content);
+                Answer::Content(published.manifest, content)
             }
-        }
-        Ok(())
+        })
     }
 
     async fn manifest(&self, source: &Source, at: &At) -> Result<ManifestAnswer, PassError> {
@@ -104,7 +127,7 @@ impl Sources {
         }))
     }
 
-    async fn manifest_bytes(
+    pub(super) async fn manifest_bytes(
         &self,
         source: &Source,
         at: &At,
@@ -152,38 +175,7 @@ impl Sources {
         Ok(Content { config, files })
     }
 
-    /// Brings an archive into `blobs`, unless it is there and whole.
-    ///
-    /// # Errors
-    /// What keeps the source from giving it, or the disk from taking it.
-    pub async fn fetch(&self, source: &Source, layer: &Blob, blobs: &Layout) -> Result<(), PassError> {
-        if blobs.is_intact(&layer.digest, layer.size)? {
-            return Ok(());
-        }
-        tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
-        let mut writer = blobs.writer()?;
-        self.read(source, layer, LAYER_CAP, &mut writer).await?;
-        writer.finish(&layer.digest, layer.size)?;
-        Ok(())
-    }
-
-    async fn read(
-        &self,
-        source: &Source,
-        blob: &Blob,
-        cap: u64,
-        out: &mut (dyn std::io::Write + Send),
-    ) -> Result<(), PassError> {
-        match Repository::of(source) {
-            Some(repository) => Ok(self.registries.blob(&repository, &blob.digest, blob.size, cap, out).await?),
-            None => {
-                let bytes = self.layout(source)?.read_blob(&blob.digest, cap)?;
-                out.write_all(&bytes).map_err(PassError::Write)
-            }
-        }
-    }
-
-    fn layout(&self, source: &Source) -> Result<Layout, PassError> {
+    pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {
         match source {
             Source::Layout { directory } => Ok(Layout::open(&self.base.join(directory))?),
             Source::Registry { .. } => Err(PassError::NotALayout { layout: source.to_string() }),

@@ -1,7 +1,5 @@
 //! Pushes artifacts (OCI distribution spec, "Push": monolithic uploads).
 //!
-//! This is done over our own client and not by oci-client's: that one sends the credentials to whatever token realm or
-//! upload address the registry names, and takes neither our client nor our deadline.
 //! This is done over our own client and not by oci-client 0.18: that one sends the credentials to whatever token realm the
 //! registry names and the blob to whatever address, and takes neither our HTTP client nor our deadline.
 
@@ -37,6 +35,7 @@ impl Registries {
     /// # Errors
     /// [`RegistryError`]; tags that were put before the error stay.
     pub async fn push(&self, repository: &Repository, packed: &Packed, tags: &[Tag]) -> Result<Pushed, RegistryError> {
+        let _turn = self.turn(&repository.registry).await;
         let deadline = Deadline::after(self.limits.blob_time);
         let push = async {
             let mut uploaded = Vec::new();
