@@ -307,7 +307,8 @@ impl Files<'_> {
             return Err(refused("is not the name of a credential", "name what LoadCredential= in the unit names"));
         }
         let hint = "start falconer by systemd, with LoadCredential= for this name in the unit";
-        let directory = self.credentials.as_ref().ok_or_else(|| refused("names a credential, and there are none", hint));
+        let directory =
+            self.credentials.as_ref().ok_or_else(|| refused("names a credential, and there are none", hint));
         Ok(Path::new(directory?).join(name))
     }
 

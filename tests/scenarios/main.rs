@@ -3,4 +3,5 @@
 
 mod falco_room;
 mod git_room;
+mod registry_access;
 mod registry_room;

@@ -297,7 +297,8 @@ fn read_request(stream: &TcpStream) -> io::Result<Seen> {
         let Some((name, value)) = line.split_once(':') else { continue };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value): &(_, String)| value.clone());
+    let header =
+        |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value): &(_, String)| value.clone());
     let (host, authorization) = (header("host").unwrap_or_default(), header("authorization"));
     let length = header("content-length").map_or(Ok(0), |length| length.parse()).map_err(io::Error::other)?;
     let mut body = vec![0; length];

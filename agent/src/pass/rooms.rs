@@ -100,9 +100,10 @@ impl Sources {
         };
         let access: BTreeMap<_, _> =
             settings.registries.iter().map(|(name, registry)| (name.clone(), access(registry))).collect();
-        let special = settings.registries.iter().filter_map(|(name, registry)| {
-            Some((registry::host_of(name), registry.tls.as_ref()?))
-        });
+        let special = settings
+            .registries
+            .iter()
+            .filter_map(|(name, registry)| Some((registry::host_of(name), registry.tls.as_ref()?)));
         let clients = Clients::new(http, special)?;
         let registries = Registries::new(clients.clone(), access);
         let registries = match &settings.docker_config {

@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(of("harbor.example/ghcr").unwrap(), "harbor.example/ghcr/acme/rules");
         assert_eq!(of("localhost:5000").unwrap(), "localhost:5000/acme/rules");
         assert_eq!(of("localhost:5000/a/b").unwrap(), "localhost:5000/a/b/acme/rules");
-        for bad in ["", "https://harbor.example", "harbor.example/", "harbor.example/A", "oci:layout", "/x", "h:1/x:2"] {
+        for bad in ["", "https://harbor.example", "harbor.example/", "harbor.example/A", "oci:layout", "/x", "h:1/x:2"]
+        {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

@@ -172,13 +172,13 @@ fn credentials(entry: &Entry) -> Result<Option<Credentials>, CredentialsError> {
         let pair = pair.and_then(|pair| String::from_utf8(pair).ok());
         // Old versions of docker ended the pair with a zero byte.
         let pair = pair.as_ref().and_then(|pair| pair.trim_end_matches('\0').split_once(':'));
-        let (username, password) = pair.ok_or(CredentialsError::Malformed("the entry of the registry cannot be decoded"))?;
+        let (username, password) =
+            pair.ok_or(CredentialsError::Malformed("the entry of the registry cannot be decoded"))?;
         return Ok(Some(Credentials::Basic { username: username.to_owned(), password: password.into() }));
     }
-    Ok(given(&entry.username).zip(given(&entry.password)).map(|(username, password)| Credentials::Basic {
-        username,
-        password: password.into(),
-    }))
+    Ok(given(&entry.username)
+        .zip(given(&entry.password))
+        .map(|(username, password)| Credentials::Basic { username, password: password.into() }))
 }
 
 /// What the helper has for `server`; `None` when it says that it has nothing.

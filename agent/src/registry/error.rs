@@ -310,6 +310,11 @@ impl RegistryError {
                  docker-credential-gcloud in docker's config.json, or give a key as the password of _json_key"
                     .to_owned()
             }
+            // Under TLS 1.3 a server may refuse a client only after the handshake, and the alert be lost with the connection.
+            Problem::Unreachable { host, source } if !source.is_connect() => format!(
+                "{host} takes the connection and closes it: if it wants a certificate of ours, set client_certificate_file \
+                 and client_key_file for it"
+            ),
             Problem::Unreachable { .. } | Problem::Silent { .. } => {
                 format!(
                     "check the name, the network and the proxy; for a registry without TLS set plain_http for {registry}"
@@ -338,7 +343,9 @@ fn tls_hint(error: &rustls::Error, host: &str) -> String {
             | Certificate::NotValidYetContext { .. },
         ) => "check this host's clock first, then the dates of the certificate".to_owned(),
         rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
-            format!("name the authority that signed the certificate with ca_file of {host} in agent.toml, or let this host trust it")
+            format!(
+                "name the authority that signed the certificate with ca_file of {host} in agent.toml, or let this host trust it"
+            )
         }
         rustls::Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },

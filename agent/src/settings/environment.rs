@@ -30,7 +30,8 @@ pub(super) fn logins(environment: &Environment<'_>) -> Result<BTreeMap<String, C
             let Some(value) = given(environment, &name) else { continue };
             for (number, item) in value.split(';').enumerate().filter(|(_, item)| !item.trim().is_empty()) {
                 let refused = |(problem, hint): Refusal| {
-                    let place = if value.contains(';') { format!("entry {} of {name}", number + 1) } else { name.clone() };
+                    let place =
+                        if value.contains(';') { format!("entry {} of {name}", number + 1) } else { name.clone() };
                     SettingsError::Refused { place, problem: problem.to_owned(), hint: hint.to_owned() }
                 };
                 let (registry, credentials) = read(item, environment).map_err(refused)?;
@@ -111,9 +112,8 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Vec<String>, SettingsError> {
-        let environment = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
+        let environment =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let shown = logins(&environment)?.into_iter().map(|(registry, credentials)| match credentials {
             Credentials::Basic { username, password } => format!("{registry} {username}:{}", password.expose_secret()),
             Credentials::Client(client) => {
@@ -132,7 +132,10 @@ mod tests {
         let client = read(&[("FALCOCTL_REGISTRY_AUTH_OAUTH", "r.example,id,secret,https://auth.example/token")]);
         assert_eq!(client.unwrap(), ["r.example id secret https://auth.example/token"]);
         let google = read(&[("FALCOCTL_REGISTRY_AUTH_GCP", "gcr.io;europe-docker.pkg.dev")]);
-        assert_eq!(google.unwrap(), ["europe-docker.pkg.dev metadata.google.internal", "gcr.io metadata.google.internal"]);
+        assert_eq!(
+            google.unwrap(),
+            ["europe-docker.pkg.dev metadata.google.internal", "gcr.io metadata.google.internal"]
+        );
         assert!(read(&[("FALCOCTL_REGISTRY_AUTH_BASIC", "")]).unwrap().is_empty());
     }
 

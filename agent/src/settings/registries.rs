@@ -89,8 +89,7 @@ fn one(files: &Files<'_>, name: &str, written: Written) -> Result<Registry, Sett
     let key = |key: &str| format!("registries.\"{name}\"{key}");
     host(name).map_err(|malformed| files.refused(&key(""), &malformed.to_string(), malformed.hint))?;
     let mirror = written.mirror.as_deref().map(Mirror::parse).transpose();
-    let mirror =
-        mirror.map_err(|malformed| files.refused(&key(".mirror"), &malformed.to_string(), malformed.hint))?;
+    let mirror = mirror.map_err(|malformed| files.refused(&key(".mirror"), &malformed.to_string(), malformed.hint))?;
     let Written { plain_http, ca_file, client_certificate_file, client_key_file, token_realms, .. } = written;
     if plain_http && (ca_file.is_some() || client_certificate_file.is_some() || client_key_file.is_some()) {
         let problem = "names files for TLS, which plain_http switches off";
@@ -139,7 +138,11 @@ fn tls(
             TlsError::Key | TlsError::Mismatch => ("client_key_file", private_key),
         };
         let path = path.unwrap_or_default();
-        files.refused(&format!("{key}.{part}"), &format!("`{}` {error}", path.display()), "name a file in PEM, e.g. what openssl writes")
+        files.refused(
+            &format!("{key}.{part}"),
+            &format!("`{}` {error}", path.display()),
+            "name a file in PEM, e.g. what openssl writes",
+        )
     })
 }
 

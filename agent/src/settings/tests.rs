@@ -53,7 +53,8 @@ fn ways_to_get_in() {
         config = "docker.json"
     "#;
     let files = [("pw", "secret \n"), ("token", "t\r\n")];
-    let variables = [("CREDENTIALS_DIRECTORY", "HERE"), ("FALCOCTL_REGISTRY_AUTH_BASIC", "d.example,env,p;e.example,env,p")];
+    let variables =
+        [("CREDENTIALS_DIRECTORY", "HERE"), ("FALCOCTL_REGISTRY_AUTH_BASIC", "d.example,env,p;e.example,env,p")];
     let settings = settings(tables, &files, &variables).unwrap();
     assert_eq!(shown(&settings, "a.example"), "u:secret ");
     assert!(settings.registries["a.example"].mirror.is_some());

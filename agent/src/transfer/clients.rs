@@ -140,7 +140,8 @@ impl Clients {
         }
         let same_name = || {
             let host = url.host_str().unwrap_or_default();
-            let of_host = |name: &str| name.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
+            let of_host =
+                |name: &str| name.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
             self.special.iter().find(|(name, _)| of_host(name)).map(|(_, client)| client)
         };
         self.special.get(&authority(url)).or_else(same_name).unwrap_or(&self.common)
@@ -245,10 +246,14 @@ mod tests {
         let tls = Tls::new(Some(&certificate), None).unwrap();
         let clients = Clients::new(client().unwrap(), [("r.example:443", &tls), ("s.example:5000", &tls)]).unwrap();
         let is_special = |url: &str| !std::ptr::eq(clients.of(&Url::parse(url).unwrap()), clients.common());
-        for special in ["https://r.example/v2/", "https://R.example/", "https://s.example:5000/", "https://s.example/token"] {
+        for special in
+            ["https://r.example/v2/", "https://R.example/", "https://s.example:5000/", "https://s.example/token"]
+        {
             assert!(is_special(special), "{special}");
         }
-        for common in ["https://example/", "https://r.example.evil.example/", "http://r.example/", "https://xr.example/"] {
+        for common in
+            ["https://example/", "https://r.example.evil.example/", "http://r.example/", "https://xr.example/"]
+        {
             assert!(!is_special(common), "{common}");
         }
     }

@@ -51,7 +51,8 @@ impl IndexLocation {
         if text.starts_with("oci:") {
             return artifact(text, |source| matches!(source, Source::Layout { .. }));
         }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| LocationError::new("the URL has no scheme", FORMS))?;
+        let (scheme, rest) =
+            text.split_once("://").ok_or_else(|| LocationError::new("the URL has no scheme", FORMS))?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         match scheme {
             _ if authority.contains('@') => Err(credentials()),
@@ -107,9 +108,18 @@ mod tests {
 
     #[test]
     fn other_texts() {
-        for text in
-            ["", "index.yaml", "ftp://a/", "https://", "file://a/b", "oci://", "oci:", "oci://index", "oci://A/B", "a b://c"]
-        {
+        for text in [
+            "",
+            "index.yaml",
+            "ftp://a/",
+            "https://",
+            "file://a/b",
+            "oci://",
+            "oci:",
+            "oci://index",
+            "oci://A/B",
+            "a b://c",
+        ] {
             assert!(IndexLocation::parse(text).is_err(), "{text}");
         }
         for text in ["https://u:canary@a.example/", "oci://u:canary@a.example/index", "oci://canary@a/b@sha256:1"] {
