@@ -203,8 +203,8 @@ impl Registries {
     }
 
     /// Writes a blob of `size` bytes to `out`. Only after `Ok` is what was written the blob: an error may leave a part
-    /// of it, or wrong bytes, behind. Nothing is asked for when `size` is above `cap`. Once the body has begun, nothing
-    /// is tried again at the same registry.
+    /// of it, or wrong bytes, behind. Nothing is asked for when `size` is above `cap`. A body that breaks off is asked for
+    /// again from its beginning.
     ///
     /// # Errors
     /// [`RegistryError`], e.g. when the body is longer or shorter than `size`, or is not what `digest` names.

@@ -1,6 +1,7 @@
 //! Registries and indexes as people have them: logins of all kinds, TLS of their own, mirrors, and servers that are away.
 
 mod canary;
+mod fetches;
 mod indexes;
 mod limits;
 mod logins;

@@ -28,7 +28,8 @@ impl Sources {
     /// The index at `url`, and the digest of its bytes. What was sent and can be read is kept, for the next time and for
     /// when the server is away.
     pub(super) async fn index(&self, url: &str) -> Result<(Digest, Index), PassError> {
-        let known = self.index_cache.as_ref().and_then(|cache| cache.read(url));
+        let cache = self.index_cache.as_ref().filter(|_| is_remote(url));
+        let known = cache.and_then(|cache| cache.read(url));
         let mut fetched = self.fetch_index(url, known).await?;
         let mut index = read(url, &fetched);
         if index.is_err() && fetched.served == Served::NotModified {
@@ -37,7 +38,7 @@ impl Sources {
             index = read(url, &fetched);
         }
         let index = index?;
-        if let (Served::Fresh, Some(cache)) = (&fetched.served, &self.index_cache) {
+        if let (Served::Fresh, Some(cache)) = (&fetched.served, cache) {
             keep(cache, url, &fetched.copy);
         }
         self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_owned(), fetched.served);
@@ -109,6 +110,15 @@ impl Sources {
         self.read(source, &blob, CAP, &mut bytes).await?;
         let validator = Validator { etag: Some(digest.to_string()), last_modified: None };
         Ok(Some(Fetched::fresh(bytes, validator)))
+    }
+}
+
+/// Whether the index is on another machine, so that a copy of it is worth keeping.
+fn is_remote(url: &str) -> bool {
+    match IndexLocation::parse(url) {
+        Ok(IndexLocation::Web(_)) => true,
+        Ok(IndexLocation::Artifact(reference)) => Repository::of(&reference.source).is_some(),
+        Ok(IndexLocation::File(_)) | Err(_) => false,
     }
 }
 

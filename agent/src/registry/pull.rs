@@ -96,8 +96,20 @@ impl Registries {
         out: &mut dyn Output,
     ) -> Result<(), Problem> {
         let url = self.url(repository, &format!("blobs/{digest}"))?;
-        let response = self.answer(&Ask::get(repository, url, Missing::Blob, deadline)).await?;
-        self.take_blob(response, digest, size, deadline, out).await
+        let ask = Ask::get(repository, url, Missing::Blob, deadline);
+        let mut failed = 0;
+        loop {
+            let response = self.answer(&ask).await?;
+            let broken = match self.take_blob(response, digest, size, deadline, out).await {
+                Err(problem @ Problem::Broken(_)) => problem,
+                other => return other,
+            };
+            failed += 1;
+            if !self.limits.backoff.pause(failed, None, deadline).await {
+                return Err(broken);
+            }
+            out.start_over().map_err(Problem::Output)?;
+        }
     }
 
     fn ask_manifest<'a>(
