@@ -10,6 +10,8 @@
 
 mod apply;
 mod error;
+mod fetch;
+mod indexes;
 mod inspect;
 mod lookup;
 mod observe;
@@ -33,6 +35,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use rooms::{Agent, Sources};
 

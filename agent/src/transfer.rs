@@ -3,6 +3,7 @@
 //! A leaf that rooms use; it knows no room.
 
 mod backoff;
+mod clients;
 mod pace;
 mod redirect;
 mod roots;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 pub use self::backoff::{Backoff, may_pass};
-pub use self::pace::{Pace, StreamError, stream};
+pub use self::clients::{Clients, Tls, TlsError, authority, client, client_with, direct_client};
+pub use self::pace::{Output, Pace, StreamError, stream};
 pub use self::redirect::{REDIRECTS, RedirectError, is_redirect, leads_inside, redirect_target, same_origin};
 
 /// The longest wait that a server's `Retry-After` can ask of us.
@@ -80,30 +81,6 @@ pub enum BodyError {
     /// The deadline passed.
     #[error(transparent)]
     Late(#[from] DeadlinePassed),
-}
-
-/// The client behind all our HTTP: rustls with the system's roots, proxies from the environment, no redirect followed by itself.
-/// The roots are read when a server first shows a certificate: a host that needs no TLS need not have any.
-///
-/// # Errors
-/// When TLS cannot be set up.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    client_with(Vec::new())
-}
-
-/// As [`client`], and it trusts `roots` besides the system's.
-///
-/// # Errors
-/// As [`client`]. A root that is no certificate lets the first exchange over TLS fail.
-pub fn client_with(roots: Vec<CertificateDer<'static>>) -> Result<reqwest::Client, reqwest::Error> {
-    install_tls_provider();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(roots::trusting(roots))
-        .user_agent(concat!("falconer/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_idle_timeout(Duration::from_secs(600))
-        .build()
 }
 
 /// Makes ring the process's TLS provider. Calling it again changes nothing.

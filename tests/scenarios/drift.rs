@@ -21,8 +21,11 @@ const RULES_FILE: &str = "rules/10-acme-rules.yaml";
 /// The files of a generation with one artifact.
 const FILES: [&str; 4] = [RULES_FILE, "falconer.yaml", "falconer.lock", "MANIFEST"];
 
+/// What somebody does to a file, and the drift that it is.
+type Tampering = (&'static str, fn(&Path), &'static str);
+
 /// What can be done to any file.
-const TO_FILES: [(&str, fn(&Path), &str); 7] = [
+const TO_FILES: [Tampering; 7] = [
     ("is edited", |file| append(file), "modified"),
     ("is emptied", |file| std::fs::write(file, "").unwrap(), "modified"),
     ("is removed", |file| std::fs::remove_file(file).unwrap(), "missing"),

@@ -4,8 +4,6 @@ use falconer::registry::Missing;
 use falconer_manifests::artifact::ArtifactConfig;
 use falconer_manifests::oci::ManifestOrIndex;
 use falconer_tests::registry_server::{Mode, PASSWORD, RegistryServer, USER};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use super::*;
 
@@ -84,9 +82,9 @@ async fn with_a_password_from_the_settings_and_from_docker() {
 async fn over_tls_with_its_own_authority() {
     let server = RegistryServer::start(Mode::Tls).unwrap();
     let host = server.host();
-    let root = CertificateDer::from_pem_slice(server.authority().unwrap().as_bytes()).unwrap();
+    let root = reqwest::Certificate::from_pem(server.authority().unwrap().as_bytes()).unwrap();
     let trusting = || {
-        let client = transfer::client_with(vec![root.clone()]).unwrap();
+        let client = transfer::client_with(std::slice::from_ref(&root), None).unwrap();
         Registries::new(client, BTreeMap::new()).with_limits(short())
     };
     round_trip(&host, &trusting(), &trusting()).await;
