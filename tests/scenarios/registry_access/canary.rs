@@ -48,7 +48,9 @@ fn secrets_stay_where_they_are() {
     let login = |keys: &str| format!("[registries.\"{server}\"]\nplain_http = true\n{keys}\n");
     let docker = |entry: serde_json::Value| serde_json::json!({"auths": {(server.as_str()): entry}}).to_string();
     let oauth = format!("{server},id,{SECRET},http://{server}/oauth2");
-    let cases: [(&str, String, String, Vec<(&str, String)>); 7] = [
+    /// A name, what agent.toml says, Docker's file, and the environment.
+    type Case<'a> = (&'a str, String, String, Vec<(&'a str, String)>);
+    let cases: [Case<'_>; 7] = [
         ("password", login("credentials = {username = \"fleet\", password_file = \"secret\"}"), String::new(), vec![]),
         ("token", login("credentials = {token_file = \"secret\"}"), String::new(), vec![]),
         (
