@@ -219,9 +219,8 @@ async fn follow(
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
-    if let Some(error) = &host.impaired {
-        let failure = failure.unwrap_or_else(|| status_error(error));
-        return Intent::last_good(host, Some(failure));
+    if host.impaired.is_some() {
+        return (None, failure.or_else(|| host.impaired.take()));
     }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
         Ok(wanted) => (Some(wanted), failure),
