@@ -31,6 +31,7 @@ mod repository;
 mod ssh;
 mod url;
 mod verdict;
+mod working_copy;
 
 pub use access::{Access, Credential, Limits, Ssh};
 pub use error::GitError;
@@ -39,3 +40,4 @@ pub use remote::Remote;
 pub use report::{Expected, PushedReport, Report};
 pub use repository::Repository;
 pub use url::RemoteUrl;
+pub use working_copy::commit_time;

@@ -4,6 +4,7 @@
 //! `internal/utils/compress.go`). A leaf that rooms use; it knows no room. The same input gives the same bytes.
 
 mod archive;
+mod platforms;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +12,14 @@ use std::collections::BTreeMap;
 
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType, Dependency, Requirement};
 use falconer_manifests::digest::Digest;
+use falconer_manifests::finding::Malformed;
 use falconer_manifests::name::ArtifactName;
-use falconer_manifests::oci::{self, Descriptor, Manifest};
+use falconer_manifests::oci::{self, Descriptor, Manifest, Platform};
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::tags::PublishedVersion;
+
+pub use self::archive::{DirectoryFile, of_directory};
+pub use self::platforms::{PackedIndex, PlatformInput, pack_platforms};
 
 /// One file, and what is to be said about it.
 #[derive(Debug, Clone)]
@@ -24,11 +30,11 @@ pub struct PackInput<'a> {
     pub bytes: &'a [u8],
     /// The file's permission bits, e.g. `0o644`; the archive keeps them.
     pub mode: u32,
-    /// What it is. A plugin is published as an index of platforms, which one file cannot be.
+    /// What it is. A plugin is published for platforms: see [`pack_platforms`].
     pub kind: ArtifactType,
     /// The artifact's name.
     pub name: ArtifactName,
-    /// Its version, semver to the letter.
+    /// Its version, as [`PublishedVersion`] has it.
     pub version: &'a str,
     /// Artifacts that must be there too, in the order in which they are to be published.
     pub dependencies: Vec<Dependency>,
@@ -62,20 +68,48 @@ pub struct Packed {
     pub manifest: Blob,
 }
 
+/// All that is stored of an artifact, in the order in which it must come: what names something comes after it.
+#[derive(Debug, Clone)]
+pub struct Contents<'a> {
+    /// Configs and layers.
+    pub blobs: Vec<&'a Blob>,
+    /// The manifests that an index names; their media type is [`oci::MANIFEST`]. None where there is no index.
+    pub manifests: Vec<&'a Blob>,
+    /// The document that tags name.
+    pub root: &'a Blob,
+    /// The media type of `root`.
+    pub root_media_type: &'static str,
+}
+
+impl<'a> From<&'a Packed> for Contents<'a> {
+    fn from(packed: &'a Packed) -> Self {
+        Self {
+            blobs: vec![&packed.config, &packed.layer],
+            manifests: Vec::new(),
+            root: &packed.manifest,
+            root_media_type: oci::MANIFEST,
+        }
+    }
+}
+
 /// Why a file cannot be made an artifact.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// A plugin.
     #[error("a {0} is published for each platform, not as one file")]
     Kind(ArtifactType),
-    /// The version is not semver.
-    #[error("the version `{version}` is not a semantic version")]
-    Version {
-        /// The version as given.
-        version: String,
-        /// What the parser says.
-        source: semver::Error,
-    },
+    /// The version is none.
+    #[error(transparent)]
+    Version(Malformed),
+    /// No platform at all.
+    #[error("a {0} is published for at least one platform")]
+    NoPlatform(ArtifactType),
+    /// A platform that is given twice.
+    #[error("the platform {0} is given twice")]
+    PlatformTwice(Platform),
+    /// Two files of a directory with one name.
+    #[error("the directory has two files of the name `{0}`")]
+    NameTwice(String),
     /// The time of making has another form.
     #[error("the time `{0}` is not RFC 3339 in UTC and whole seconds")]
     Created(String),
@@ -108,7 +142,13 @@ impl PackError {
     #[must_use]
     pub const fn remedy(&self) -> Remedy {
         match self {
-            Self::Kind(_) | Self::Version { .. } | Self::FileName(_) | Self::Archive { .. } => Remedy::Author,
+            Self::Kind(_)
+            | Self::Version(_)
+            | Self::NoPlatform(_)
+            | Self::PlatformTwice(_)
+            | Self::NameTwice(_)
+            | Self::FileName(_)
+            | Self::Archive { .. } => Remedy::Author,
             Self::Created(_) | Self::Compress { .. } | Self::Json(_) => Remedy::Us,
         }
     }
@@ -117,8 +157,10 @@ impl PackError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Kind(_) => "push a rulesfile or an asset",
-            Self::Version { .. } => "give all three numbers, e.g. --version 1.2.0",
+            Self::Kind(_) | Self::NoPlatform(_) => "give --platform for each file, e.g. --platform linux/amd64",
+            Self::Version(malformed) => malformed.hint,
+            Self::PlatformTwice(_) => "give each platform one file",
+            Self::NameTwice(_) => "rename one of them: falcoctl's archives of a directory have no sub-directories",
             Self::FileName(_) => "rename it: at most 100 characters, ASCII, with something before the first dot",
             Self::Archive { .. } => "push the rules file itself, or make the archive anew with tar -czf",
             Self::Created(_) | Self::Compress { .. } | Self::Json(_) => "report this as a bug of falconer",
@@ -134,8 +176,11 @@ pub fn pack(input: &PackInput<'_>) -> Result<Packed, PackError> {
     if input.kind == ArtifactType::Plugin {
         return Err(PackError::Kind(input.kind));
     }
-    semver::Version::parse(input.version)
-        .map_err(|source| PackError::Version { version: input.version.to_owned(), source })?;
+    pack_any(input)
+}
+
+fn pack_any(input: &PackInput<'_>) -> Result<Packed, PackError> {
+    PublishedVersion::parse(input.version).map_err(PackError::Version)?;
     if !is_utc_second(input.created) {
         return Err(PackError::Created(input.created.to_owned()));
     }
@@ -155,10 +200,7 @@ pub fn pack(input: &PackInput<'_>) -> Result<Packed, PackError> {
             annotations: BTreeMap::from([(oci::TITLE.to_owned(), title)]),
             ..layer.descriptor(input.kind.layer_media_type())
         }],
-        annotations: [(oci::CREATED, Some(input.created)), (oci::SOURCE, input.source)]
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
-            .collect(),
+        annotations: platforms::annotations(&[(oci::CREATED, Some(input.created)), (oci::SOURCE, input.source)]),
     })?);
     Ok(Packed { kind: input.kind, config, layer, manifest })
 }
@@ -179,6 +221,7 @@ impl Blob {
             size: self.bytes.len() as u64,
             annotations: BTreeMap::new(),
             platform: None,
+            artifact_type: None,
         }
     }
 }

@@ -10,8 +10,10 @@
 
 mod apply;
 mod error;
+mod inspect;
 mod lookup;
 mod observe;
+mod publish;
 mod report;
 mod rooms;
 mod wanted;
@@ -31,6 +33,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -219,6 +222,7 @@ async fn follow(
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
+    // Not taken where something else is said: that may be tried once more.
     if host.impaired.is_some() {
         return (None, failure.or_else(|| host.impaired.take()));
     }

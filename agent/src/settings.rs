@@ -78,6 +78,8 @@ pub struct Repository {
     pub path: Option<RelativePath>,
     /// Whether a lockfile must be committed.
     pub lock_required: bool,
+    /// Whether every pass asks if the tags of a resolution of our own still name the same.
+    pub follow_tags: bool,
 }
 
 /// How to get in somewhere. Secrets are read from files and never shown.
@@ -238,7 +240,8 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
                 None | Some("" | ".") => None,
                 Some(path) => Some(RelativePath::parse(path).map_err(value("repository.path"))?),
             },
-            lock_required: repository.locked == document::Locked::Required,
+            lock_required: repository.locked == Some(document::Locked::Required),
+            follow_tags: repository.locked == Some(document::Locked::Advisory),
             remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,

@@ -8,6 +8,10 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod flags;
+
+pub use self::flags::{dependencies, requirements};
+
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

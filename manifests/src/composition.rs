@@ -150,6 +150,12 @@ impl Composition {
         self.placed().chain(&self.assets)
     }
 
+    /// The plugin of that artifact.
+    #[must_use]
+    pub fn plugin(&self, name: &ArtifactName) -> Option<&PlacedPlugin> {
+        self.plugins.iter().find(|plugin| plugin.name == *name)
+    }
+
     /// The files and directories that the host's owner keeps.
     pub fn kept_by_host(&self) -> impl Iterator<Item = &AbsolutePath> {
         self.rules_files.iter().filter_map(|file| match file {

@@ -12,6 +12,9 @@ use crate::name::ArtifactName;
 use crate::reference::Source;
 
 mod decode;
+mod search;
+
+pub use self::search::{MIN_SCORE, score};
 
 /// The size in bytes that an index may have: more than 300 times that of the official one, room for 100,000 short entries.
 pub const INDEX_CAP: usize = 8 << 20;

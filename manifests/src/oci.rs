@@ -5,6 +5,7 @@
 //! (CVE-2021-41190). Foreign `urls` are kept out of the model, so that nobody can follow them.
 
 mod json;
+mod platform;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +51,9 @@ pub struct Descriptor {
     /// In an index: where the content runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// In an index: what the content is, where its writer says so; for an artifact the media type of its config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 /// An operating system and an architecture in Go's words, e.g. `linux` and `amd64`.
@@ -252,6 +256,7 @@ struct RawDescriptor {
     size: u64,
     annotations: Option<BTreeMap<String, String>>,
     platform: Option<Platform>,
+    artifact_type: Option<String>,
 }
 
 impl From<RawDescriptor> for Descriptor {
@@ -262,6 +267,7 @@ impl From<RawDescriptor> for Descriptor {
             size: raw.size,
             annotations: raw.annotations.unwrap_or_default(),
             platform: raw.platform,
+            artifact_type: raw.artifact_type,
         }
     }
 }

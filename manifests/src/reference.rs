@@ -9,6 +9,10 @@ use crate::digest::Digest;
 use crate::finding::Malformed;
 use crate::newtype::checked_text;
 
+mod named;
+
+pub use self::named::Written;
+
 const HINT: &str = "write host[:port]/repository[:tag][@sha256:…] or oci:DIRECTORY[:tag][@sha256:…]";
 
 checked_text!(

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::finding::{Finding, Findings};
 use crate::fleet::{self, ArtifactRequest, DesiredState, VersionRequest};
 use crate::lockfile::{LockedArtifact, LockedContent, LockedIndex, Lockfile};
+use crate::name::ArtifactName;
 use crate::reference::{Source, Tag};
 
 /// What [`resolve`] can say with the answers that it has.
@@ -32,16 +33,70 @@ pub enum Platforms<'a> {
     Only(&'a str),
 }
 
+/// What was pinned before, and how much of it stays.
+#[derive(Debug, Clone, Copy)]
+pub struct Previous<'a> {
+    /// What was pinned before.
+    pub lockfile: &'a Lockfile,
+    /// What is pinned anew, though it was pinned for the same request.
+    pub update: Update<'a>,
+    /// Whether a request that was met by a version may be met by a lower one now.
+    pub may_lower: bool,
+}
+
+/// What is pinned anew.
+#[derive(Debug, Clone, Copy)]
+pub enum Update<'a> {
+    /// Only what is asked for otherwise than before.
+    Nothing,
+    /// Everything.
+    All,
+    /// These artifacts.
+    Only(&'a BTreeSet<ArtifactName>),
+}
+
+impl Previous<'_> {
+    /// What was pinned for the very same request.
+    fn answer(&self, request: &ArtifactRequest) -> Option<&LockedArtifact> {
+        self.lockfile.artifact(&request.name).filter(|locked| {
+            locked.requested == request.version.to_string()
+                && request.source.as_ref().is_none_or(|source| *source == locked.source)
+        })
+    }
+
+    fn keeps(&self, name: &ArtifactName) -> bool {
+        match self.update {
+            Update::Nothing => true,
+            Update::All => false,
+            Update::Only(names) => !names.contains(name),
+        }
+    }
+}
+
 /// Pins every artifact of `desired`. Asks nobody: what `catalog` does not say yet comes back as [`Resolution::Unknown`].
 ///
 /// # Errors
 /// One finding for every artifact that cannot be what the desired state asks for, at its place in the desired state.
-pub fn resolve(desired: &DesiredState, catalog: &Catalog, platforms: Platforms<'_>) -> Result<Resolution, Findings> {
+pub fn resolve(
+    desired: &DesiredState,
+    catalog: &Catalog,
+    platforms: Platforms<'_>,
+    previous: Option<Previous<'_>>,
+) -> Result<Resolution, Findings> {
     let mut open = BTreeSet::new();
     let mut findings = Vec::new();
     let mut artifacts = Vec::new();
     for request in &desired.artifacts {
-        match resolve_one(desired, request, catalog, platforms) {
+        let before = previous.as_ref().and_then(|previous| previous.answer(request));
+        if let (Some(before), Some(previous)) = (before, &previous)
+            && previous.keeps(&request.name)
+        {
+            artifacts.push(before.clone());
+            continue;
+        }
+        let lowest = before.filter(|_| previous.as_ref().is_some_and(|previous| !previous.may_lower));
+        let resolved = resolve_one(desired, request, catalog, platforms);
+        match resolved.and_then(|artifact| not_lower(request, artifact, lowest)) {
             Ok(artifact) => artifacts.push(artifact),
             Err(Pending::Lookups(lookups)) => open.extend(lookups),
             Err(Pending::Impossible(finding)) => findings.push(finding),
@@ -53,10 +108,35 @@ pub fn resolve(desired: &DesiredState, catalog: &Catalog, platforms: Platforms<'
     }
     let asked = desired.artifacts.iter().any(|request| request.source.is_none());
     let indexes = desired.indexes.iter().filter(|_| asked).filter_map(|index| {
-        let answer = catalog.indexes.get(&index.url)?;
-        Some(LockedIndex { name: index.name.clone(), url: index.url.clone(), digest: answer.digest.clone() })
+        let answer = catalog.indexes.get(&index.url).map(|answer| &answer.digest);
+        let before = previous.iter().flat_map(|previous| &previous.lockfile.indexes);
+        let before = before.filter(|before| before.name == index.name && before.url == index.url);
+        let digest = answer.or(before.map(|before| &before.digest).next())?.clone();
+        Some(LockedIndex { name: index.name.clone(), url: index.url.clone(), digest })
     });
     Ok(Resolution::Locked(Lockfile::new(fleet::inputs_digest(desired), indexes.collect(), artifacts)))
+}
+
+/// The same request never leads to a lower version than before: a registry that is rolled back, or that shows an old
+/// artifact under a tag, does not take hosts with it.
+fn not_lower(
+    request: &ArtifactRequest,
+    artifact: LockedArtifact,
+    before: Option<&LockedArtifact>,
+) -> Result<LockedArtifact, Pending> {
+    let version = |artifact: &LockedArtifact| Version::parse(artifact.version.trim_start_matches('v')).ok();
+    match before.map(|before| (before, version(before), version(&artifact))) {
+        Some((before, Some(old), Some(new))) if new < old => {
+            let message = format!(
+                "{} `{}` is version {} now, lower than {}, which is locked",
+                artifact.source, request.version, artifact.version, before.version
+            );
+            let hint =
+                format!("ask for {} itself, or run `falconer lock --update --allow-downgrade`", artifact.version);
+            Err(Pending::impossible(request, message, hint))
+        }
+        _ => Ok(artifact),
+    }
 }
 
 /// Why an artifact is not pinned yet.

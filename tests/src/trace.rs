@@ -49,6 +49,12 @@ impl Call {
         }
     }
 
+    /// Whether another run makes this call too. libgit2 gives its temporary files random names.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.place().is_none_or(|place| !place.contains("_git2_"))
+    }
+
     /// Whether `other` is in the same place, or this call has none.
     #[must_use]
     pub fn place_matches(&self, other: &Self) -> bool {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
 use crate::settings::DEFAULT_PATH;
 
 /// Keeps Falco hosts in the state that a Git repository declares.
@@ -86,6 +87,8 @@ pub(super) enum Command {
     /// Pin every artifact of a desired-state repository in falconer.lock
     #[command(after_help = "Examples:
   falconer lock                   write falconer.lock beside fleet.yaml in this directory
+  falconer lock --update          pin everything anew, e.g. where a floating tag has moved
+  falconer lock . --update falco-rules
   falconer lock --check           exit 2 when falconer.lock does not answer fleet.yaml")]
     Lock {
         /// The directory that holds fleet.yaml [default: the current one]
@@ -93,12 +96,30 @@ pub(super) enum Command {
         /// Change nothing; exit 2 when falconer.lock does not answer fleet.yaml
         #[arg(long)]
         check: bool,
+        /// Pin these artifacts anew, or all when none is named; without it only what is asked for otherwise than before
+        #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with = "check")]
+        update: Option<Vec<String>>,
+        /// Let an update lead to a lower version
+        #[arg(long, requires = "update")]
+        allow_downgrade: bool,
     },
-    /// Publish artifacts
+    /// Publish artifacts, and look at them
     Artifact {
         #[command(subcommand)]
         command: ArtifactCommand,
     },
+    /// Look at the indexes that names of artifacts are looked up in
+    Index {
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+    /// Make a fleet.yaml of falcoctl's configuration
+    #[command(after_help = "Examples:
+  falconer import /etc/falcoctl/falcoctl.yaml > fleet.yaml
+  falconer import falcoctl.yaml --output-dir .
+
+What could not be carried over is told on stderr, with its lines. Secrets are never repeated.")]
+    Import(Import),
     /// Print a completion script
     Completions {
         /// For this shell
@@ -109,39 +130,4 @@ pub(super) enum Command {
         /// Into this directory
         directory: PathBuf,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ArtifactCommand {
-    /// Publish a rules file in the format of falcoctl
-    #[command(after_help = "Examples:
-  falconer artifact push localhost:5000/acme/rules:1.0.0 rules.yaml --type rulesfile --version 1.0.0 --plain-http
-  falconer artifact push oci:./artifacts:1.0.0 rules.yaml --type rulesfile --version 1.0.0")]
-    Push(Push),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Push {
-    /// Where to: `host[:port]/repository[:tag]` or `oci:DIRECTORY[:tag]`
-    pub(super) reference: String,
-    /// A rules file (.yaml), or an archive of one (.tar.gz) that is sent as it is
-    pub(super) file: PathBuf,
-    /// What it is
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["rulesfile"])]
-    pub(super) kind: String,
-    /// Its version, X.Y.Z
-    #[arg(long, value_name = "X.Y.Z")]
-    pub(super) version: String,
-    /// Its name [default: the last part of the repository]
-    #[arg(long)]
-    pub(super) name: Option<String>,
-    /// One more tag for it; may be given several times
-    #[arg(long, short, value_name = "TAG")]
-    pub(super) tag: Vec<String>,
-    /// Speak HTTP without TLS to the registry
-    #[arg(long)]
-    pub(super) plain_http: bool,
-    /// Where its source is kept, e.g. a URL, for those who look at the artifact
-    #[arg(long, value_name = "URL")]
-    pub(super) annotation_source: Option<String>,
 }

@@ -51,6 +51,23 @@ impl Printer {
         let _reader_is_gone = written;
     }
 
+    /// Prints bytes as they are, whatever the form: they are a document of somebody else's. On a terminal a line ends after
+    /// them.
+    pub(super) fn bytes(self, bytes: &[u8]) {
+        let mut stdout = std::io::stdout().lock();
+        let end: &[u8] = if is_terminal(&stdout) { b"\n" } else { b"" };
+        // A reader that has gone away has had its answer.
+        let _reader_is_gone = stdout.write_all(bytes).and_then(|()| stdout.write_all(end));
+    }
+
+    /// Tells people on stderr what is not part of the answer; programs that read JSON have it in there.
+    pub(super) fn aside(self, text: &str) {
+        if self.output == Output::Text && !text.is_empty() {
+            // Nobody is left to tell when stderr is closed.
+            let _nobody_listens = writeln!(anstream::stderr().lock(), "{}", text.trim_end());
+        }
+    }
+
     pub(super) fn status(self, status: &Status) {
         self.answer(&status_text(status), status);
     }

@@ -222,8 +222,7 @@ pub enum GitError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A fetch ended well, and the commit or its tree is not here: either the remote left something out, or our repository
-    /// does not find what it has.
+    /// A fetch ended well, and the commit or its tree is not here: the remote left it out, or we do not find it.
     #[error("after a fetch from {remote} there is still something of {revision} missing")]
     Incomplete {
         /// The remote.

@@ -1,5 +1,7 @@
 use std::io::{Read, Write};
 
+use falconer_manifests::oci::ImageIndex;
+
 use super::*;
 
 const RULES: &[u8] = b"- list: falco_binaries\n  items: [falconer]\n";
@@ -103,7 +105,7 @@ fn what_only_looks_like_an_archive_is_refused() {
 #[test]
 fn other_inputs_that_are_refused() {
     assert!(matches!(pack(&PackInput { kind: ArtifactType::Plugin, ..input() }), Err(PackError::Kind(_))));
-    for version in ["1", "1.2", "v1.2.3", "main", "", "1.2.3 "] {
+    for version in ["1", "1.2", "v1.2.3", "feature/x", "", "1.2.3 "] {
         assert!(matches!(pack(&PackInput { version, ..input() }), Err(PackError::Version { .. })), "{version}");
     }
     for created in ["", "2026-01-31", "2026-01-31T08:00:00+01:00", "2026-13-31T08:00:00Z", "2026-01-31T08:00:00.5Z"] {
@@ -113,4 +115,88 @@ fn other_inputs_that_are_refused() {
     for file_name in ["", ".yaml", "a/b.yaml", "règles.yaml", "a\n.yaml", &long] {
         assert!(matches!(pack(&PackInput { file_name, ..input() }), Err(PackError::FileName(_))), "{file_name}");
     }
+}
+
+fn plugin(platform: &str, bytes: &'static [u8]) -> PlatformInput<'static> {
+    let input =
+        PackInput { file_name: "libacme.so", bytes, kind: ArtifactType::Plugin, source: Some("https://g"), ..input() };
+    PlatformInput { platform: Platform::parse(platform).unwrap(), input }
+}
+
+fn index_of(packed: &PackedIndex) -> ImageIndex {
+    match oci::parse(&packed.index.bytes, Some(oci::INDEX)).unwrap() {
+        oci::ManifestOrIndex::Index(index) => index,
+        oci::ManifestOrIndex::Manifest(_) => panic!("is no index"),
+    }
+}
+
+#[test]
+fn a_plugin_becomes_falcoctls_index() {
+    let packed = pack_platforms(&[plugin("linux/amd64", b"amd"), plugin("linux/arm64", b"arm")]).unwrap();
+    let manifests = packed.platforms.iter().map(|(_, packed)| &packed.manifest);
+    let entries = manifests.zip(["amd64", "arm64"]).map(|(manifest, architecture)| {
+        format!(
+            concat!(
+                r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{},"annotations":{{"#,
+                r#""org.opencontainers.image.created":"2026-01-31T08:00:00Z","org.opencontainers.image.source":"https://g"}},"#,
+                r#""platform":{{"architecture":"{}","os":"linux"}},"#,
+                r#""artifactType":"application/vnd.cncf.falco.plugin.config.v1+json"}}"#
+            ),
+            manifest.digest,
+            manifest.bytes.len(),
+            architecture
+        )
+    });
+    let expected = format!(
+        concat!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{}],"#,
+            r#""annotations":{{"org.opencontainers.image.source":"https://g"}}}}"#
+        ),
+        entries.collect::<Vec<_>>().join(",")
+    );
+    assert_eq!(String::from_utf8(packed.index.bytes.clone()).unwrap(), expected);
+    assert_eq!(index_of(&packed).manifests.len(), 2);
+    let contents = Contents::from(&packed);
+    assert_eq!((contents.blobs.len(), contents.manifests.len()), (4, 2));
+    assert_eq!((contents.root, contents.root_media_type), (&packed.index, oci::INDEX));
+    // One platform is an index too, and without a source the index has no annotations.
+    let mut alone = plugin("linux/amd64", b"amd");
+    alone.input.source = None;
+    let alone = index_of(&pack_platforms(&[alone]).unwrap());
+    assert_eq!((alone.manifests.len(), alone.annotations.len()), (1, 0));
+}
+
+#[test]
+fn platforms_that_are_refused() {
+    assert!(matches!(pack_platforms(&[]), Err(PackError::NoPlatform(_))));
+    let twice = [plugin("linux/amd64", b"a"), plugin("linux/amd64", b"b")];
+    assert!(matches!(pack_platforms(&twice), Err(PackError::PlatformTwice(_))));
+}
+
+#[test]
+fn branches_are_versions_too() {
+    let packed = pack(&PackInput { version: "main", ..input() }).unwrap();
+    assert!(String::from_utf8(packed.config.bytes).unwrap().contains(r#""version":"main""#));
+}
+
+#[test]
+fn a_directory_becomes_one_flat_archive() {
+    let file = |name: &str| DirectoryFile { name: name.into(), mode: 0o600, bytes: name.as_bytes().to_vec() };
+    let archive = of_directory("maps", &[file("b.json"), file("a.json")]).unwrap();
+    assert_eq!(archive, of_directory("maps", &[file("b.json"), file("a.json")]).unwrap());
+    let mut read = tar::Archive::new(flate2::read::MultiGzDecoder::new(archive.as_slice()));
+    let entries = read.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        assert_eq!((header.uid().unwrap(), header.mtime().unwrap()), (0, 0));
+        (String::from_utf8(entry.path_bytes().into_owned()).unwrap(), header.mode().unwrap())
+    });
+    let entries: Vec<_> = entries.collect();
+    assert_eq!(entries, [("maps/".into(), 0o755), ("b.json".into(), 0o600), ("a.json".into(), 0o600)]);
+    let limits = crate::archive::Limits::PLUGIN;
+    assert_eq!(crate::archive::list(archive.as_slice(), &limits).unwrap().len(), 2);
+    assert!(matches!(of_directory("maps", &[file("a"), file("a")]), Err(PackError::NameTwice(_))));
+    assert!(matches!(of_directory("maps", &[file("maps")]), Err(PackError::NameTwice(_))));
+    assert!(matches!(of_directory("maps", &[file("..")]), Err(PackError::FileName(_))));
+    assert!(matches!(of_directory("", &[]), Err(PackError::FileName(_))));
 }

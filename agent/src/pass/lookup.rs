@@ -7,12 +7,11 @@ use falconer_manifests::fleet::DesiredState;
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ImageIndex, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
-use falconer_manifests::resolve::{Platforms, Resolution, resolve};
+use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
 
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
 use crate::layout::Layout;
-use crate::pack::Packed;
 use crate::registry::{Repository, TagOrDigest};
 
 /// The longest manifest, in bytes.
@@ -37,11 +36,12 @@ impl Sources {
         &self,
         desired: &DesiredState,
         platforms: Platforms<'_>,
+        previous: Option<Previous<'_>>,
         blobs: &Layout,
     ) -> Result<Lockfile, PassError> {
         let mut catalog = Catalog::default();
         loop {
-            match resolve(desired, &catalog, platforms)? {
+            match resolve(desired, &catalog, platforms, previous)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
                     for lookup in lookups {
@@ -52,13 +52,28 @@ impl Sources {
         }
     }
 
-    /// Pushes an artifact to a registry and lets every tag name it.
+    /// Whether every tag of `lockfile` still names what it named, by one HEAD request for each. Where a registry does not
+    /// tell, it is taken not to.
     ///
     /// # Errors
-    /// What keeps the registry from taking it.
-    pub async fn push(&self, repository: &Repository, packed: &Packed, tags: &[Tag]) -> Result<(), PassError> {
-        self.registries.push(repository, packed, tags).await?;
-        Ok(())
+    /// What keeps a registry from answering.
+    pub async fn still_names(&self, lockfile: &Lockfile) -> Result<bool, PassError> {
+        for artifact in &lockfile.artifacts {
+            let Some(tag) = &artifact.tag else { continue };
+            let digest = match Repository::of(&artifact.source) {
+                Some(repository) => match self.registries.head(&repository, &TagOrDigest::Tag(tag.clone())).await {
+                    Ok(digest) => digest,
+                    Err(error) if error.is_missing() => None,
+                    Err(error) => return Err(error.into()),
+                },
+                None => self.layout(&artifact.source)?.resolve(tag.as_str())?.map(|descriptor| descriptor.digest),
+            };
+            // A requirement may be met by a newer tag, which only a new resolution finds.
+            if digest.as_ref() != Some(&artifact.digest) || artifact.requested != tag.as_str() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
@@ -117,7 +132,7 @@ impl Sources {
         }))
     }
 
-    async fn manifest_bytes(
+    pub(super) async fn manifest_bytes(
         &self,
         source: &Source,
         at: &At,
@@ -187,7 +202,7 @@ impl Sources {
         Ok(())
     }
 
-    async fn read(
+    pub(super) async fn read(
         &self,
         source: &Source,
         blob: &Blob,
@@ -203,7 +218,7 @@ impl Sources {
         }
     }
 
-    fn layout(&self, source: &Source) -> Result<Layout, PassError> {
+    pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {
         match source {
             Source::Layout { directory } => Ok(Layout::open(&self.base.join(directory))?),
             Source::Registry { .. } => Err(PassError::NotALayout { layout: source.to_string() }),

@@ -10,7 +10,7 @@ use falconer_manifests::fleet::{self, DesiredState, RulesEntry};
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::lockfile::{self, Lockfile};
 use falconer_manifests::name::{ArtifactName, RelativePath};
-use falconer_manifests::resolve::Platforms;
+use falconer_manifests::resolve::{Platforms, Previous, Update};
 use falconer_manifests::revision::Revision;
 
 use super::observe::Host;
@@ -170,16 +170,18 @@ async fn resolved(
     let good_for = agent.settings.schedule.resolve_every.as_secs();
     // A clock that was set back makes a resolution old, not young for ever.
     let is_young = |at: u64| at <= now && now - at < good_for;
-    match kept {
-        Some(kept)
-            if refresh == Refresh::WhenOld
-                && kept.inputs == fleet::inputs_digest(desired)
-                && host.observed.ledger.resolved_at.is_some_and(is_young) =>
-        {
-            Ok(kept)
-        }
+    let is_good = |kept: &Lockfile| {
+        refresh == Refresh::WhenOld
+            && kept.inputs == fleet::inputs_digest(desired)
+            && host.observed.ledger.resolved_at.is_some_and(is_young)
+    };
+    match kept.clone().filter(is_good) {
+        Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),
         _ => {
-            let lockfile = agent.sources.resolve(desired, Platforms::Only(&platform()), state.store()).await?;
+            let all = |lockfile| Previous { lockfile, update: Update::All, may_lower: false };
+            let previous = kept.as_ref().map(all);
+            let lockfile =
+                agent.sources.resolve(desired, Platforms::Only(&platform()), previous, state.store()).await?;
             let text = lockfile
                 .render()
                 .map_err(|error| PassError::Render { document: "the resolution", reason: error.to_string() })?;

@@ -1,7 +1,5 @@
 //! Pushes artifacts (OCI distribution spec, "Push": monolithic uploads).
 //!
-//! This is done over our own client and not by oci-client's: that one sends the credentials to whatever token realm or
-//! upload address the registry names, and takes neither our client nor our deadline.
 //! This is done over our own client and not by oci-client 0.18: that one sends the credentials to whatever token realm the
 //! registry names and the blob to whatever address, and takes neither our HTTP client nor our deadline.
 
@@ -16,7 +14,7 @@ use super::attempt::Ask;
 use super::auth::Scope;
 use super::realm::authority;
 use super::{Missing, Problem, Registries, RegistryError, Repository, TagOrDigest};
-use crate::pack::{Blob, Packed};
+use crate::pack::{Blob, Contents};
 use crate::transfer::{self, Deadline};
 
 const OCTETS: &str = "application/octet-stream";
@@ -24,36 +22,46 @@ const OCTETS: &str = "application/octet-stream";
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    /// The digest of the manifest, which every tag now names.
+    /// The digest of the manifest or index, which every tag now names.
     pub digest: Digest,
     /// The blobs that the registry did not have yet.
     pub uploaded: Vec<Digest>,
 }
 
 impl Registries {
-    /// Pushes an artifact: the blobs that the registry does not have, the manifest by its digest, then every tag; in the end
-    /// the registry must state the manifest's digest for each of them. The manifest's bytes are sent as they are.
+    /// Pushes an artifact: the blobs that the registry does not have, the manifests and the index by their digests, then
+    /// every tag; in the end the registry must state the root's digest for each of them. All bytes are sent as they are.
     ///
     /// # Errors
     /// [`RegistryError`]; tags that were put before the error stay.
-    pub async fn push(&self, repository: &Repository, packed: &Packed, tags: &[Tag]) -> Result<Pushed, RegistryError> {
+    pub async fn push<'a>(
+        &self,
+        repository: &Repository,
+        artifact: impl Into<Contents<'a>>,
+        tags: &[Tag],
+    ) -> Result<Pushed, RegistryError> {
+        let contents = artifact.into();
         let deadline = Deadline::after(self.limits.blob_time);
         let push = async {
             let mut uploaded = Vec::new();
-            for blob in [&packed.config, &packed.layer] {
+            for blob in contents.blobs {
                 if !self.has(repository, blob, deadline).await? {
                     self.upload(repository, blob, deadline).await?;
                     uploaded.push(blob.digest.clone());
                 }
             }
-            let by_digest = TagOrDigest::Digest(packed.manifest.digest.clone());
-            self.put_manifest(repository, &packed.manifest, &by_digest, deadline).await?;
+            let root = (contents.root_media_type, contents.root);
+            let below = contents.manifests.into_iter().map(|manifest| (oci::MANIFEST, manifest));
+            for document in below.chain([root]) {
+                let by_digest = TagOrDigest::Digest(document.1.digest.clone());
+                self.put_manifest(repository, document, &by_digest, deadline).await?;
+            }
             for tag in tags {
                 let tag = TagOrDigest::Tag(tag.clone());
-                self.put_manifest(repository, &packed.manifest, &tag, deadline).await?;
-                self.confirm(repository, &packed.manifest, &tag, deadline).await?;
+                self.put_manifest(repository, root, &tag, deadline).await?;
+                self.confirm(repository, contents.root, &tag, deadline).await?;
             }
-            Ok(Pushed { digest: packed.manifest.digest.clone(), uploaded })
+            Ok(Pushed { digest: contents.root.digest.clone(), uploaded })
         };
         push.await.map_err(|problem: Problem| problem.of(repository.to_string()))
     }
@@ -87,14 +95,14 @@ impl Registries {
     async fn put_manifest(
         &self,
         repository: &Repository,
-        manifest: &Blob,
+        (media_type, document): (&'static str, &Blob),
         name: &TagOrDigest,
         deadline: Deadline,
     ) -> Result<(), Problem> {
         let url = self.url(repository, &format!("manifests/{}", name.as_str()))?;
         let put = Ask {
             method: Method::PUT,
-            content: Some((oci::MANIFEST, &manifest.bytes)),
+            content: Some((media_type, &document.bytes)),
             scope: Scope::Push,
             ..Ask::get(repository, url, Missing::Repository, deadline)
         };

@@ -48,9 +48,9 @@ pub struct Repository {
     pub branch: String,
     /// The sub-directory that holds fleet.yaml.
     pub path: Option<String>,
-    /// Whether a lockfile must be committed.
-    #[serde(default)]
-    pub locked: Locked,
+    /// Whether a lockfile must be committed. Absent: artifacts are resolved where none is, and asked for again when the
+    /// resolution is old.
+    pub locked: Option<Locked>,
     /// How long a poll or a fetch may take as a whole; default: 2m.
     pub deadline: Option<Period>,
     /// How to get in.
@@ -59,11 +59,10 @@ pub struct Repository {
 }
 
 /// Whether hosts may resolve artifacts for themselves.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Locked {
-    /// They may where no lockfile is committed.
-    #[default]
+    /// They may where no lockfile is committed, and ask in every pass whether tags still name the same.
     Advisory,
     /// They may not.
     Required,

@@ -112,6 +112,7 @@ fn the_bytes_of_falcoctls_manifest() {
         size: 2,
         annotations: title.map(|title| (TITLE.to_owned(), title.to_owned())).into_iter().collect(),
         platform: None,
+        artifact_type: None,
     };
     let manifest = Manifest {
         schema_version: 2,

@@ -30,7 +30,7 @@ pub(super) fn points(story: &Story<'_>) -> Vec<Point> {
     let _as_wanted = run.ended_with(story.code);
     let mut points = Vec::new();
     for (at, call) in calls.iter().enumerate() {
-        if call.changes(&story.host.path("")) {
+        if call.changes(&story.host.path("")) && call.is_repeatable() {
             let before = calls.iter().take(at + 1);
             let nth = before.filter(|other| other.name == call.name && call.place_matches(other)).count();
             points.push(Point { nth, call: call.clone() });
