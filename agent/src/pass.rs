@@ -225,8 +225,9 @@ async fn follow(
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
-    if let Some(error) = host.impaired.take() {
-        return (None, Some(failure.unwrap_or(error)));
+    // Not taken where something else is said: that may be tried once more.
+    if host.impaired.is_some() {
+        return (None, failure.or_else(|| host.impaired.take()));
     }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
         Ok(wanted) => (Some(wanted), failure),
