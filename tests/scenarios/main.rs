@@ -3,4 +3,5 @@
 
 mod falco_room;
 mod git_room;
+mod publishing;
 mod registry_room;
