@@ -68,7 +68,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
-        Command::Lock { directory, check } => lock::lock(arguments, printer, directory.as_deref(), *check).await,
+        Command::Lock { directory, check, update, allow_downgrade } => {
+            let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
+            lock::lock(arguments, printer, directory.as_deref(), &request).await
+        }
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),

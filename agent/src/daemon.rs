@@ -19,6 +19,8 @@ use crate::watch::Watch;
 
 /// The first wait after an error that time may end.
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+/// The wait after a pass that could not begin because another falconer was at work: its pass is short.
+const BUSY: Duration = Duration::from_secs(2);
 /// The longest wait after errors.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
@@ -32,7 +34,7 @@ pub fn now() -> u64 {
 /// changes. After errors that time may end it waits longer and longer, but never less than after a success.
 ///
 /// # Errors
-/// When signals cannot be listened to, or another falconer holds the state directory.
+/// When signals cannot be listened to.
 pub async fn run(mut agent: Agent) -> Result<(), PassError> {
     let mut stop = Stop::new().map_err(PassError::Signals)?;
     let mut watch = watch(&agent);
@@ -45,13 +47,19 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
             () = stop.asked() => break,
             outcome = pass(&mut agent, Refresh::WhenOld, now()) => outcome,
         };
-        let remedy = tell(outcome)?;
-        failures = if remedy == Some(Remedy::Time) { failures + 1 } else { 0 };
-        let wait = wait(agent.settings.schedule.every, failures, fastrand::f64());
-        tracing::debug!(seconds = wait.as_secs(), "waiting");
-        if let Some(watch) = &mut watch {
-            watch.drain().await;
+        let wait = match tell(outcome) {
+            Told::Busy => BUSY.mul_f64(0.5 + fastrand::f64()),
+            Told::Done(remedy) => {
+                failures = if remedy == Some(Remedy::Time) { failures + 1 } else { 0 };
+                wait(agent.settings.schedule.every, failures, fastrand::f64())
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.asked() => break,
+            () = drained(&mut watch) => {}
         }
+        tracing::debug!(seconds = wait.as_secs_f32(), "waits for a change or the next pass");
         tokio::select! {
             biased;
             () = stop.asked() => break,
@@ -63,8 +71,16 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
     Ok(())
 }
 
-/// Logs how a pass ended; gives who can end what went wrong.
-fn tell(outcome: Result<Status, PassError>) -> Result<Option<Remedy>, PassError> {
+/// How a pass ended.
+enum Told {
+    /// It came to its end; what went wrong can be ended by this one.
+    Done(Option<Remedy>),
+    /// It could not begin: another falconer was at work.
+    Busy,
+}
+
+/// Logs how a pass ended.
+fn tell(outcome: Result<Status, PassError>) -> Told {
     match outcome {
         Ok(status) => {
             for change in &status.changes {
@@ -84,13 +100,16 @@ fn tell(outcome: Result<Status, PassError>) -> Result<Option<Remedy>, PassError>
                 }
                 (None, _) => tracing::warn!(condition, reason = %status.reason, hint = %status.next.hint, "pass done"),
             }
-            Ok(status.error.map(|error| error.remedy))
+            Told::Done(status.error.map(|error| error.remedy))
         }
-        Err(error @ PassError::Store(StoreError::Busy { .. })) => Err(error),
+        Err(error @ PassError::Store(StoreError::Busy { .. })) => {
+            tracing::info!("{}; waiting for it", chain(&error));
+            Told::Busy
+        }
         Err(error) => {
             let hint = error.hint().unwrap_or_default();
             tracing::error!(remedy = error.remedy().as_str(), hint, "the pass ended: {}", chain(&error));
-            Ok(Some(error.remedy()))
+            Told::Done(Some(error.remedy()))
         }
     }
 }
@@ -105,13 +124,20 @@ fn wait(every: Duration, failures: u32, chance: f64) -> Duration {
 
 fn watch(agent: &Agent) -> Option<Watch> {
     let state = Path::new(agent.settings.state.as_str());
-    let paths: Vec<PathBuf> = vec![agent.falco.config_file.clone(), state.join("current"), state.join("generations")];
+    let placed = ["current", "current/rules", "generations"].map(|name| state.join(name));
+    let paths: Vec<PathBuf> = [agent.falco.config_file.clone()].into_iter().chain(placed).collect();
     Watch::new(paths)
         .inspect_err(|error| {
             let hint = error.hint().unwrap_or_default();
             tracing::warn!(hint, "changes are found at the next pass only: {}", chain(error));
         })
         .ok()
+}
+
+async fn drained(watch: &mut Option<Watch>) {
+    if let Some(watch) = watch {
+        watch.drain().await;
+    }
 }
 
 async fn changed(watch: &mut Option<Watch>) {

@@ -9,6 +9,7 @@ mod index;
 mod tests;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -173,6 +174,18 @@ impl Layout {
             }
         }
         Ok(blobs)
+    }
+
+    /// The blobs whose content is what their names say. What cannot be read is left out too.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn intact_blobs(&self) -> Result<BTreeSet<Digest>, LayoutError> {
+        let blobs = self.blobs()?.into_iter();
+        Ok(blobs
+            .filter(|(digest, size)| self.is_intact(digest, *size).unwrap_or(false))
+            .map(|(digest, _)| digest)
+            .collect())
     }
 
     /// Removes a blob; `false` when there is none.

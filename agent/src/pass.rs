@@ -59,7 +59,7 @@ pub enum Refresh {
 /// error but a status.
 pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
-    let mut repository = Repository::open_or_create(&state.path().join(REPOSITORY))?;
+    let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
     let kept = host.observed.ledger.clone();
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
@@ -80,7 +80,9 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let verdict = round.verdict(&host, &drift);
     let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
-    let status = Status::new(&report, &agent.settings.state, verdict, round.changes, round.drift);
+    let mut found = round.drift;
+    found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
+    let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let status = Status { error: round.failure, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
     report::push(agent, &mut host.observed.ledger, &report, now).await?;
@@ -96,7 +98,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
 /// As [`pass`]. The store and the bare repository may be filled; nothing that Falco sees changes.
 pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Preview, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
-    let mut repository = Repository::open_or_create(&state.path().join(REPOSITORY))?;
+    let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
     let plan = match &intent.wanted {
@@ -155,7 +157,8 @@ impl Intent {
     /// `wanted`, unless it is held: then the last good generation, where there is one.
     fn after(wanted: Composition, host: &Host, failure: Option<StatusError>) -> Self {
         let falco = host.observed.falco.version.as_deref();
-        match host.observed.ledger.held(&wanted.content_digest(), falco).cloned() {
+        let held = host.observed.ledger.held(&wanted.content_digest(), falco);
+        match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
             None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
             Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
         }
@@ -169,8 +172,8 @@ impl Intent {
     }
 }
 
-/// Follows the branch as far as it can be followed, and works out what it asks for. Where Git is away, the revision that
-/// was accepted last still counts; where that cannot be had either, the last good generation is kept up.
+/// Follows the branch as far as it can be followed, and works out what it asks for. A repository of ours that turns out to
+/// be damaged is made anew and filled again: it holds nothing that Git does not.
 async fn intent(
     agent: &mut Agent,
     state: &Locked,
@@ -179,19 +182,65 @@ async fn intent(
     refresh: Refresh,
     now: u64,
 ) -> Intent {
+    let (mut wanted, mut failure) = follow(agent, state, repository, host, refresh, now).await;
+    if let Some(PassError::Git(error)) = &failure
+        && error.is_damage()
+    {
+        tracing::warn!("made anew: {}", chain(error));
+        (wanted, failure) = match Repository::create_anew(repository.path()) {
+            Ok(anew) => {
+                *repository = anew;
+                follow(agent, state, repository, host, refresh, now).await
+            }
+            Err(error) => (None, Some(error.into())),
+        };
+    }
+    let failure = failure.as_ref().map(status_error);
+    match wanted {
+        Some(wanted) => Intent::after(wanted, host, failure),
+        None => Intent::last_good(host, failure),
+    }
+}
+
+/// What the branch asks for, and the first thing that went wrong. Where Git is away, the revision that was accepted last
+/// still counts; where that cannot be had either, the last good generation is kept up.
+async fn follow(
+    agent: &mut Agent,
+    state: &Locked,
+    repository: &mut Repository,
+    host: &mut Host,
+    refresh: Refresh,
+    now: u64,
+) -> (Option<Composition>, Option<PassError>) {
     let followed = wanted::revision(agent, repository, &host.observed.ledger).await;
     let (revision, failure) = match followed {
         Ok(revision) => (Some(revision), None),
         Err(error) => {
             let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
-            (known, Some(status_error(&error)))
+            (known, Some(error))
         }
     };
-    let Some(revision) = revision else { return Intent::last_good(host, failure) };
+    let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
+    if let Some(error) = host.impaired.take() {
+        return (None, Some(failure.unwrap_or(error)));
+    }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
-        Ok(wanted) => Intent::after(wanted, host, failure),
-        Err(error) => Intent::last_good(host, Some(failure.unwrap_or_else(|| status_error(&error)))),
+        Ok(wanted) => (Some(wanted), failure),
+        Err(error) => (None, Some(failure.unwrap_or(error))),
+    }
+}
+
+/// The repository in the state directory. It is made where it is missing, and made anew where it cannot be opened, e.g.
+/// because whoever made it was killed over it.
+fn own_repository(state: &Locked) -> Result<Repository, PassError> {
+    let path = state.path().join(REPOSITORY);
+    match Repository::open_or_create(&path) {
+        Err(error) if error.is_damage() => {
+            tracing::warn!("made anew: {}", chain(&error));
+            Ok(Repository::create_anew(&path)?)
+        }
+        opened => Ok(opened?),
     }
 }
 

@@ -17,11 +17,15 @@ use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath}
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
 use secrecy::SecretString;
+use url::Url;
 
 use document::{Credentials as WrittenCredentials, Document};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
+
+/// How long one exchange with a Git repository may take.
+const GIT_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The settings of an agent.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub struct Settings {
     pub report: Option<Remote>,
     /// Top-level keys of Falco's configuration that the repository may set.
     pub config_keys: Vec<String>,
+    /// Plugins that the repository may place.
+    pub plugins: Vec<String>,
 }
 
 /// A Git repository and how to get in.
@@ -55,6 +61,8 @@ pub struct Settings {
 pub struct Remote {
     /// Its URL or path, as written.
     pub url: String,
+    /// How long one exchange may take as a whole.
+    pub deadline: Duration,
     /// How to get in.
     pub credentials: Credentials,
 }
@@ -70,6 +78,8 @@ pub struct Repository {
     pub path: Option<RelativePath>,
     /// Whether a lockfile must be committed.
     pub lock_required: bool,
+    /// Whether every pass asks if the tags of a resolution of our own still name the same.
+    pub follow_tags: bool,
 }
 
 /// How to get in somewhere. Secrets are read from files and never shown.
@@ -95,7 +105,7 @@ pub struct Falco {
     /// The program.
     pub binary: PathBuf,
     /// Its web server.
-    pub http: String,
+    pub http: Url,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
@@ -177,7 +187,9 @@ pub fn read(path: &Path) -> Result<Settings, SettingsError> {
     let policy = settings.base.join("policy.toml");
     if policy.exists() {
         let text = fs_err::read_to_string(&policy).map_err(SettingsError::Read)?;
-        settings.config_keys = parse::<document::Policy>(&policy.display().to_string(), &text)?.config_keys;
+        let policy: document::Policy = parse(&policy.display().to_string(), &text)?;
+        settings.config_keys = policy.config_keys;
+        settings.plugins = policy.plugins;
     }
     Ok(settings)
 }
@@ -210,6 +222,10 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
     let host = document.host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let repository = document.repository;
     let credentials = |written: WrittenCredentials| read_credentials(&base, written);
+    let remote = |url: String, deadline: Option<document::Period>, credentials: WrittenCredentials| {
+        let deadline = deadline.map_or(GIT_DEADLINE, |document::Period(deadline)| deadline);
+        Ok::<_, SettingsError>(Remote { url, deadline, credentials: read_credentials(&base, credentials)? })
+    };
     let mut registries = BTreeMap::new();
     for (name, registry) in document.registries {
         let credentials = credentials(registry.credentials)?;
@@ -224,14 +240,15 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
                 None | Some("" | ".") => None,
                 Some(path) => Some(RelativePath::parse(path).map_err(value("repository.path"))?),
             },
-            lock_required: repository.locked == document::Locked::Required,
-            remote: Remote { url: repository.url, credentials: credentials(repository.credentials)? },
+            lock_required: repository.locked == Some(document::Locked::Required),
+            follow_tags: repository.locked == Some(document::Locked::Advisory),
+            remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
             binary: base.join(&document.falco.binary),
-            http: document.falco.http,
+            http: web_server(file, &document.falco.http)?,
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
         },
@@ -240,11 +257,22 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         registries,
         docker_config: docker_config(),
         report: match document.report {
-            Some(report) => Some(Remote { url: report.url, credentials: credentials(report.credentials)? }),
+            Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
             None => None,
         },
         config_keys: document::default_config_keys(),
+        plugins: Vec::new(),
         base,
+    })
+}
+
+fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {
+    let (problem, hint) = ("is not an http or https URL", "write it like http://127.0.0.1:8765");
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| SettingsError::Value {
+        file: file.to_string(),
+        key: "falco.http",
+        malformed: Malformed { what: "address", value: text.to_string(), problem, hint },
     })
 }
 

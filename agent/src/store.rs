@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod generation;
 mod observe;
+mod plugins;
 mod pointer;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ const FORMAT_TEMPORARY: &str = "format.tmp";
 const LOCK: &str = "lock";
 const STORE: &str = "store";
 const GENERATIONS: &str = "generations";
+const PLUGINS: &str = "plugins";
 const WORK: &str = "tmp";
 
 /// A state directory, to read from. It need not exist yet.
@@ -85,10 +87,12 @@ impl StateDirectory {
             sync_parent(&self.path)?;
             root.replace_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
-        let [store, generations, work] = [STORE, GENERATIONS, WORK].map(|name| subdirectory(&root, name));
+        let [store, generations, plugins, work] =
+            [STORE, GENERATIONS, PLUGINS, WORK].map(|name| subdirectory(&root, name));
         let store = Layout::create_in(store?)?;
         let state = Self { root: Some(Directory::open_real(&self.path)?), path: self.path };
-        let locked = Locked { state, root, generations: generations?, work: work?, store, _lock: lock };
+        let locked =
+            Locked { state, root, generations: generations?, plugins: plugins?, work: work?, store, _lock: lock };
         locked.remove_leftovers()?;
         // What an interrupted run has renamed may be in memory only. Nothing is built on it before it is on the disk.
         locked.root.sync()?;
@@ -149,6 +153,7 @@ pub struct Locked {
     state: StateDirectory,
     root: Directory,
     generations: Directory,
+    plugins: Directory,
     work: Directory,
     store: Layout,
     _lock: File,
@@ -174,9 +179,9 @@ impl Locked {
             self.root.remove_tree(name)?;
         }
         self.clear_temporary_link()?;
-        for name in self.generations.names(usize::MAX)? {
-            if is_temporary(&name) {
-                self.generations.remove_tree(&name)?;
+        for directory in [&self.generations, &self.plugins] {
+            for name in directory.names(usize::MAX)?.iter().filter(|name| is_temporary(name)) {
+                directory.remove_tree(name)?;
             }
         }
         for name in self.work.names(usize::MAX)? {
@@ -240,12 +245,14 @@ fn require_ours(root: &Directory) -> Result<(), StoreError> {
     let ours = |name: &OsString| {
         is_temporary(name)
             || name.to_str().is_some_and(|name| {
-                [LOCK, STORE, GENERATIONS, WORK, pointer::CURRENT, "lost+found"].contains(&name)
+                [LOCK, STORE, GENERATIONS, PLUGINS, WORK, pointer::CURRENT, "lost+found"].contains(&name)
                     || Document::ALL.iter().any(|document| document.name() == name)
             })
     };
     match root.names(usize::MAX)?.iter().find(|name| !ours(name)) {
         None => Ok(()),
+        // Read again: another falconer may have made the directory its own in between.
+        Some(_) if read_format(root)? => Ok(()),
         Some(other) => Err(StoreError::NotOurs {
             path: root.path().to_owned(),
             other: other.to_string_lossy().escape_debug().to_string(),

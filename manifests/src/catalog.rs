@@ -86,8 +86,15 @@ pub struct Blob {
 /// The answer to [`Lookup::Manifest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManifestAnswer {
-    /// An artifact that this falconer can place.
+    /// An artifact.
     Artifact(Published),
+    /// An image index: an artifact for each platform, as plugins are published.
+    Platforms {
+        /// The digest of the index.
+        digest: Digest,
+        /// `os/architecture` and the digest of the manifest for it, in the order of the index.
+        manifests: Vec<(String, Digest)>,
+    },
     /// Something else.
     Unsupported {
         /// What it is, as the end of the sentence "is …".

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::composition::{Composition, Origin, RulesFile};
+use crate::composition::{Composition, Origin, PlacedFile, PlacedPlugin, RulesFile};
+use crate::lockfile::LockedArtifact;
 
 /// One change of what Falco loads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,30 +112,36 @@ fn setting_changes(live: Option<&Composition>, wanted: &Composition, by: &str) -
     changes
 }
 
-/// What is loaded: a name and what stands for its content, in order.
+/// What is loaded: a name and what stands for its content and its origin, in order.
 fn loaded(composition: &Composition) -> Vec<(String, String)> {
     let entry = |file: &RulesFile| match file {
-        RulesFile::Placed(placed) => (placed.origin.name().to_string(), placed.sha256.to_string()),
+        RulesFile::Placed(placed) => {
+            let artifact = match &placed.origin {
+                Origin::Artifact { name, .. } => composition.lockfile.artifact(name),
+                Origin::Repository { .. } => None,
+            };
+            let from =
+                |artifact: &LockedArtifact| format!("{} from {} {}", placed.sha256, artifact.source, artifact.version);
+            (placed.origin.name().to_string(), artifact.map_or_else(|| placed.sha256.to_string(), from))
+        }
         RulesFile::Host(path) => (path.to_string(), String::new()),
     };
-    composition.rules_files.iter().map(entry).collect()
+    let plugin = |plugin: &PlacedPlugin| (plugin.name.to_string(), plugin.directory.to_string());
+    let asset = |asset: &PlacedFile| (asset.origin.name().to_string(), format!("{} {}", asset.path, asset.sha256));
+    let rules_files = composition.rules_files.iter().map(entry);
+    rules_files.chain(composition.plugins.iter().map(plugin)).chain(composition.assets.iter().map(asset)).collect()
 }
 
 /// What a name stands for in a composition, for people.
 fn describe(composition: &Composition, name: &str, content: &str) -> String {
-    let origin = composition.placed().find(|placed| placed.origin.name() == name).map(|placed| &placed.origin);
-    match origin {
-        Some(Origin::Artifact { name, .. }) => match composition.lockfile.artifact(name) {
-            Some(artifact) if artifact.version.is_empty() => {
-                format!("{} ({})", artifact.requested, artifact.digest.short())
-            }
-            Some(artifact) => format!("{} ({})", artifact.version, artifact.digest.short()),
-            None => content.to_string(),
-        },
-        Some(Origin::Repository { .. }) => {
-            content.strip_prefix("sha256:").and_then(|hex| hex.get(..12)).unwrap_or(content).to_string()
+    let artifact = composition.lockfile.artifacts.iter().find(|artifact| artifact.name.as_str() == name);
+    match artifact {
+        Some(artifact) if artifact.version.is_empty() => {
+            format!("{} ({})", artifact.requested, artifact.digest.short())
         }
-        None => "the host's own file".to_string(),
+        Some(artifact) => format!("{} ({})", artifact.version, artifact.digest.short()),
+        None if content.is_empty() => "the host's own file".to_string(),
+        None => content.strip_prefix("sha256:").and_then(|hex| hex.get(..12)).unwrap_or(content).to_string(),
     }
 }
 

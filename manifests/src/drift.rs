@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::composition::INCLUDE;
+use crate::composition::{INCLUDE, PlacedPlugin};
 use crate::digest::Digest;
-use crate::generation::{FILE_MODE, GenerationNumber, MANIFEST, Record};
-use crate::name::RelativePath;
-use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Pointer};
+use crate::generation::{DIRECTORY_MODE, FILE_MODE, GenerationNumber, MANIFEST, Record};
+use crate::name::{AbsolutePath, RelativePath};
+use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, Permissions, Pointer};
 
 /// One difference that the host caused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub enum DriftKind {
     Missing,
     /// Something is there that nobody declared.
     Extra,
-    /// A file has other permissions.
+    /// A file or a directory has other permissions, or another owner.
     Mode,
     /// Something else is in place of a file, e.g. a link or a directory.
     Replaced,
@@ -69,6 +69,8 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     let mut drift = pointer_drift(observed);
     if let Some((number, generation)) = observed.live() {
         drift.extend(generation_drift(observed, number, generation));
+        let plugins = generation.record.iter().flat_map(|record| &record.composition.plugins);
+        drift.extend(plugins.flat_map(|plugin| plugin_drift(observed, plugin)));
     }
     if let (Some(_), Some(Inclusion::Not(how))) = (observed.ledger.good, &observed.falco.inclusion) {
         drift.push(Drift {
@@ -85,14 +87,32 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     drift
 }
 
-/// Whether nothing in the generation's directory differs from its record.
+/// Whether nothing in the generation's directory, or in those of its plugins, differs from its record.
 #[must_use]
 pub fn is_intact(observed: &Observed, number: GenerationNumber) -> bool {
-    observed.generations.get(&number).is_some_and(|generation| {
-        generation.record.is_some()
-            && generation.entries.is_some()
-            && generation_drift(observed, number, generation).is_empty()
-    })
+    let Some(generation) = observed.generations.get(&number) else { return false };
+    let Some(record) = &generation.record else { return false };
+    generation.entries.is_some()
+        && generation_drift(observed, number, generation).is_empty()
+        && record.composition.plugins.iter().all(|plugin| plugin_is_intact(observed, plugin))
+}
+
+/// Whether a plugin is on disk, whole and as it must be.
+#[must_use]
+pub fn plugin_is_intact(observed: &Observed, plugin: &PlacedPlugin) -> bool {
+    matches!(observed.plugins.get(&plugin.directory), Some(Some(_))) && plugin_drift(observed, plugin).is_empty()
+}
+
+fn plugin_drift(observed: &Observed, plugin: &PlacedPlugin) -> Vec<Drift> {
+    let nothing = BTreeMap::new();
+    let entries = match observed.plugins.get(&plugin.directory) {
+        Some(Some(entries)) => entries,
+        // On disk, and nobody has looked into it.
+        Some(None) => return Vec::new(),
+        None => &nothing,
+    };
+    let expected = plugin.files.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
+    directory_drift(&observed.state.join(&plugin.directory), &expected, entries)
 }
 
 fn pointer_drift(observed: &Observed) -> Vec<Drift> {
@@ -118,45 +138,70 @@ fn pointer_drift(observed: &Observed) -> Vec<Drift> {
 }
 
 fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &ObservedGeneration) -> Vec<Drift> {
-    let path = |path: &str| format!("{}/{}/{path}", observed.state, number.directory());
-    let Some(entries) = &generation.entries else { return Vec::new() };
+    let root = format!("{}/{}", observed.state, number.directory());
+    let path = |path: &str| format!("{root}/{path}");
+    let mut drift = Vec::new();
+    match &generation.root {
+        None => {}
+        Some(Entry::Directory { permissions }) => {
+            drift.extend(permission_drift(&root, permissions, DIRECTORY_MODE));
+        }
+        Some(other) => {
+            let (expected, observed) = ("a directory".to_string(), describe(other));
+            return alloc::vec![Drift { kind: DriftKind::Replaced, path: root, expected, observed }];
+        }
+    }
+    let Some(entries) = &generation.entries else { return drift };
     let Some(record) = &generation.record else {
         let remembered = observed.ledger.record_digest(number);
         let expected = remembered.map_or_else(|| "a record that the ledger knows".to_string(), ToString::to_string);
         let entry = entries.iter().find(|(path, _)| path.as_str() == MANIFEST).map(|(_, entry)| entry);
         let (kind, seen) = match entry {
             None => (DriftKind::Missing, "nothing".to_string()),
-            Some(entry) => (DriftKind::Modified, describe(entry)),
+            Some(entry @ Entry::File { .. }) => (DriftKind::Modified, describe(entry)),
+            Some(other) => (DriftKind::Replaced, describe(other)),
         };
-        return alloc::vec![Drift { kind, path: path(MANIFEST), expected, observed: seen }];
+        drift.push(Drift { kind, path: path(MANIFEST), expected, observed: seen });
+        return drift;
     };
-    let mut drift = Vec::new();
     let expected = expected_files(record, observed.ledger.record_digest(number));
+    drift.extend(directory_drift(&observed.state.join(&number.directory()), &expected, entries));
+    drift
+}
+
+/// How a directory differs from the files that must be in it, and nothing else.
+fn directory_drift(
+    root: &AbsolutePath,
+    expected: &BTreeMap<&str, &Digest>,
+    entries: &BTreeMap<RelativePath, Entry>,
+) -> Vec<Drift> {
+    let path = |path: &str| format!("{root}/{path}");
+    let mut drift = Vec::new();
     let found: BTreeMap<_, _> = entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
-    for (file, digest) in &expected {
-        let mut push = |kind, expected: String, seen: String| {
-            drift.push(Drift { kind, path: path(file), expected, observed: seen });
-        };
+    for (file, digest) in expected {
+        let differs =
+            |kind, seen: String| Drift { kind, path: path(file), expected: digest.to_string(), observed: seen };
         match found.get(file) {
-            None => push(DriftKind::Missing, digest.to_string(), "nothing".to_string()),
-            Some(Entry::File { sha256, mode, .. }) => {
+            None => drift.push(differs(DriftKind::Missing, "nothing".to_string())),
+            Some(Entry::File { sha256, permissions, .. }) => {
                 if sha256.as_ref() != Some(*digest) {
                     let seen = sha256.as_ref().map_or_else(|| "cannot be read".to_string(), ToString::to_string);
-                    push(DriftKind::Modified, digest.to_string(), seen);
+                    drift.push(differs(DriftKind::Modified, seen));
                 }
-                if *mode != FILE_MODE {
-                    push(DriftKind::Mode, format!("{FILE_MODE:04o}"), format!("{mode:04o}"));
-                }
+                drift.extend(permission_drift(&path(file), permissions, FILE_MODE));
             }
-            Some(other) => push(DriftKind::Replaced, digest.to_string(), describe(other)),
+            Some(other) => drift.push(differs(DriftKind::Replaced, describe(other))),
         }
     }
     let is_parent = |directory: &RelativePath| {
         expected.keys().any(|file| file.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')))
     };
     for (file, entry) in entries {
-        let declared = expected.contains_key(file.as_str()) || (*entry == Entry::Directory && is_parent(file));
-        if !declared {
+        if let Entry::Directory { permissions } = entry
+            && is_parent(file)
+        {
+            drift.extend(permission_drift(&path(file.as_str()), permissions, DIRECTORY_MODE));
+        } else if !expected.contains_key(file.as_str()) {
             drift.push(Drift {
                 kind: DriftKind::Extra,
                 path: path(file.as_str()),
@@ -168,6 +213,16 @@ fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &
     drift
 }
 
+fn permission_drift(path: &str, found: &Permissions, mode: u32) -> Option<Drift> {
+    let expected = Permissions::ours(mode);
+    (*found != expected).then(|| Drift {
+        kind: DriftKind::Mode,
+        path: path.to_string(),
+        expected: expected.to_string(),
+        observed: found.to_string(),
+    })
+}
+
 /// The recorded files and the record itself, whose digest the ledger remembers.
 fn expected_files<'a>(record: &'a Record, manifest: Option<&'a Digest>) -> BTreeMap<&'a str, &'a Digest> {
     let files = record.files.iter().map(|file| (file.path.as_str(), &file.sha256));
@@ -177,28 +232,27 @@ fn expected_files<'a>(record: &'a Record, manifest: Option<&'a Digest>) -> BTree
 fn not_loaded(observed: &Observed) -> Vec<Drift> {
     let (Some(record), Some(loaded)) = (observed.live_record(), &observed.falco.loaded) else { return Vec::new() };
     let root = format!("{}/{}", observed.state, record.generation.directory());
-    let mut drift = Vec::new();
-    for placed in record.composition.placed() {
-        let base = placed.path.base_name();
-        let seen = loaded.rules_digests(base);
-        if !seen.contains(&placed.sha256) {
-            let digests = seen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            drift.push(Drift {
-                kind: DriftKind::NotLoaded,
-                path: format!("{root}/{}", placed.path),
-                expected: placed.sha256.to_string(),
-                observed: if seen.is_empty() { "not loaded by Falco".to_string() } else { digests },
-            });
-        }
-    }
-    drift
+    let not_loaded = |path: &str, expected: &Digest, seen: &[Digest]| {
+        let digests = seen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        (!seen.contains(expected)).then(|| Drift {
+            kind: DriftKind::NotLoaded,
+            path: format!("{root}/{path}"),
+            expected: expected.to_string(),
+            observed: if seen.is_empty() { "not loaded by Falco".to_string() } else { digests },
+        })
+    };
+    let rules = record.composition.placed();
+    let rules = rules.map(|file| (file.path.as_str(), &file.sha256, loaded.rules_digests(file.path.base_name())));
+    let include = record.files.iter().filter(|file| file.path.as_str() == INCLUDE && loaded.tells_config());
+    let include = include.map(|file| (INCLUDE, &file.sha256, loaded.config_digests(INCLUDE)));
+    rules.chain(include).filter_map(|(path, expected, seen)| not_loaded(path, expected, seen)).collect()
 }
 
 fn describe(entry: &Entry) -> String {
     match entry {
         Entry::File { sha256: Some(sha256), .. } => sha256.to_string(),
         Entry::File { sha256: None, size, .. } => format!("a file of {size} bytes that cannot be read"),
-        Entry::Directory => "a directory".to_string(),
+        Entry::Directory { .. } => "a directory".to_string(),
         Entry::Other(what) => what.clone(),
     }
 }

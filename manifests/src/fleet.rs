@@ -74,8 +74,19 @@ pub struct ArtifactRequest {
     pub source: Option<Source>,
     /// The version that is wanted.
     pub version: VersionRequest,
+    /// How Falco is to start it, should it be a plugin.
+    pub plugin: PluginSettings,
     /// The name in the document.
     pub at: Location,
+}
+
+/// How Falco is to start a plugin. What is not said here stays as the host's own falco.yaml has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PluginSettings {
+    /// The plugin's configuration.
+    pub init_config: Option<Json>,
+    /// What the plugin is to open.
+    pub open_params: Option<String>,
 }
 
 /// One entry of the list of rules that Falco loads.

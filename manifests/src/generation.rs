@@ -18,6 +18,9 @@ pub const MANIFEST: &str = "MANIFEST";
 /// The mode of every file in a generation.
 pub const FILE_MODE: u32 = 0o644;
 
+/// The mode of a generation's directory and of every directory in it.
+pub const DIRECTORY_MODE: u32 = 0o755;
+
 /// The number of a generation. Numbers only grow; the first is 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -116,7 +119,7 @@ impl Draft {
     ) -> Result<Self, DraftError> {
         let lockfile = composition.lockfile.render().map_err(|error| DraftError(error.to_string()))?;
         let root = state.join(&generation.directory());
-        let mut files: Vec<_> = composition.placed().map(staged).collect();
+        let mut files: Vec<_> = composition.files().map(staged).collect();
         files.push(text_file(INCLUDE, composition.include(&root)));
         files.push(text_file(lockfile::FILE_NAME, lockfile));
         files.sort_by(|a, b| a.file.cmp(&b.file));

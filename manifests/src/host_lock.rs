@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactType;
-use crate::composition::{Origin, PlacedFile};
+use crate::composition::{Origin, PlacedFile, PlacedPlugin};
 use crate::digest::Digest;
 use crate::drift::Drift;
 use crate::generation::GenerationNumber;
-use crate::lockfile::{LockedArtifact, hex};
+use crate::lockfile::{LockedArtifact, LockedFile, hex};
 use crate::name::{ArtifactName, HostName, RelativePath};
 use crate::next::Verdict;
 use crate::observed::{Entry, Observed};
@@ -135,7 +135,7 @@ impl HostLock {
     ) -> Self {
         let record = observed.live_record();
         let composition = record.map(|record| &record.composition);
-        let placed: Vec<_> = composition.map(|composition| composition.placed().collect()).unwrap_or_default();
+        let placed: Vec<_> = composition.map(|composition| composition.files().collect()).unwrap_or_default();
         let files = |wanted: &dyn Fn(&Origin) -> Option<RelativePath>| -> Vec<HostFile> {
             placed.iter().filter_map(|placed| host_file(observed, placed, wanted(&placed.origin)?)).collect()
         };
@@ -147,10 +147,13 @@ impl HostLock {
             tag: locked.tag.clone(),
             version: locked.version.clone(),
             digest: locked.digest.clone(),
-            files: files(&|origin| match origin {
-                Origin::Artifact { name, entry, .. } if *name == locked.name => Some(entry.clone()),
-                _ => None,
-            }),
+            files: match composition.and_then(|composition| composition.plugin(&locked.name)) {
+                Some(plugin) => plugin_files(observed, plugin),
+                None => files(&|origin| match origin {
+                    Origin::Artifact { name, entry, .. } if *name == locked.name => Some(entry.clone()),
+                    _ => None,
+                }),
+            },
         };
         let locked = composition.map(|composition| composition.lockfile.artifacts.iter().map(artifact).collect());
         Self {
@@ -198,6 +201,20 @@ impl HostLock {
     pub fn render(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
+}
+
+fn plugin_files(observed: &Observed, plugin: &PlacedPlugin) -> Vec<HostFile> {
+    let entries = observed.plugins.get(&plugin.directory).and_then(Option::as_ref);
+    let file = |file: &LockedFile| match entries?.get(&file.path)? {
+        Entry::File { sha256: Some(sha256), size, .. } => Some(HostFile {
+            path: file.path.clone(),
+            live: plugin.directory.join(&file.path),
+            sha256: sha256.clone(),
+            size: *size,
+        }),
+        _ => None,
+    };
+    plugin.files.iter().filter_map(file).collect()
 }
 
 fn host_file(observed: &Observed, placed: &PlacedFile, path: RelativePath) -> Option<HostFile> {

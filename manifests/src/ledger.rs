@@ -13,7 +13,8 @@ use crate::observed::RunningFalco;
 use crate::outcome::{Evidence, Validation};
 use crate::revision::Revision;
 
-/// What we remember. Everything else is looked at anew in every pass.
+/// What we remember. Everything else is looked at anew in every pass. What every ledger has is required, so that one that
+/// lost its end is not taken for another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
@@ -24,7 +25,6 @@ pub struct Ledger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Revision>,
     /// The highest number that a generation ever had.
-    #[serde(default)]
     pub highest: GenerationNumber,
     /// The newest generation that was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,17 +32,17 @@ pub struct Ledger {
     /// The generation that is about to be made live, or is live and not confirmed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<GenerationNumber>,
+    /// The digest of what it makes Falco load ([`crate::composition::Composition::content_digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_content: Option<Digest>,
     /// How the good generation was confirmed.
-    #[serde(default)]
     pub evidence: Evidence,
     /// How the good generation was validated.
-    #[serde(default)]
     pub validation: Validation,
     /// When artifacts were last resolved without a committed lockfile, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<u64>,
     /// The number of the newest drift report.
-    #[serde(default)]
     pub sequence: u64,
     /// The digest of the drift report that was last pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub struct RecordDigest {
 }
 
 impl Ledger {
-    /// Parses the text of a ledger; empty text is the ledger of a host where nothing was ever placed.
+    /// Parses the text of a ledger. Empty text is none.
     ///
     /// # Errors
     /// One finding with its place.

@@ -28,13 +28,16 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
             ledger.deaf = None;
             let content = wanted.content_digest();
             ledger.held.retain(|held| held.content != content);
+            ledger.good_content = Some(content);
         }
         Outcome::Refused { generation, reason } => {
             ledger.highest = ledger.highest.max(*generation);
             hold(&mut ledger, wanted, falco, reason, false);
         }
         Outcome::NotConfirmed { generation, reason, falco: process } => {
-            if ledger.good == Some(*generation) {
+            // What was good before is not held for a Falco that does not listen.
+            if ledger.good == Some(*generation) || ledger.good_content == Some(wanted.content_digest()) {
+                ledger.good = Some(*generation);
                 ledger.trial = None;
                 ledger.evidence = Evidence::None;
                 let deaf = |falco: &crate::observed::RunningFalco| Deaf {

@@ -2,12 +2,16 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use core::fmt;
 
+use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
 use crate::ledger::Ledger;
 use crate::name::{AbsolutePath, RelativePath};
+use crate::outcome::Evidence;
+use crate::plan::Confirm;
 
 /// What is on the host and in its Falco now.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +22,9 @@ pub struct Observed {
     pub current: Pointer,
     /// All generations on disk.
     pub generations: BTreeMap<GenerationNumber, ObservedGeneration>,
+    /// The directories of plugins on disk, each with what is in it; looked at for those of the current, the good and the
+    /// trial generation only.
+    pub plugins: BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>,
     /// The blobs in the store.
     pub blobs: BTreeSet<Digest>,
     /// Our memory.
@@ -42,7 +49,9 @@ pub enum Pointer {
 pub struct ObservedGeneration {
     /// Its record, when its bytes are those that the ledger remembers.
     pub record: Option<Record>,
-    /// What is in its directory; looked at for the current and the good generation only.
+    /// What stands at its path, itself; looked at for the current and the good generation only, like its entries.
+    pub root: Option<Entry>,
+    /// What is in its directory.
     pub entries: Option<BTreeMap<RelativePath, Entry>>,
 }
 
@@ -55,13 +64,42 @@ pub enum Entry {
         sha256: Option<Digest>,
         /// Its size in bytes.
         size: u64,
-        /// Its permission bits.
-        mode: u32,
+        /// Who may do what with it.
+        permissions: Permissions,
     },
     /// A directory.
-    Directory,
+    Directory {
+        /// Who may do what with it.
+        permissions: Permissions,
+    },
     /// Something else, in words.
     Other(String),
+}
+
+/// Who may do what with a file or a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// The permission bits.
+    pub mode: u32,
+    /// The number of the user that it belongs to, when that is not the one that we are.
+    pub stranger: Option<u32>,
+}
+
+impl Permissions {
+    /// Those of what we have made with this mode.
+    #[must_use]
+    pub const fn ours(mode: u32) -> Self {
+        Self { mode, stranger: None }
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stranger {
+            None => write!(f, "{:04o}", self.mode),
+            Some(user) => write!(f, "{:04o} of user {user}", self.mode),
+        }
+    }
 }
 
 /// The host's Falco.
@@ -113,6 +151,33 @@ impl Observed {
     #[must_use]
     pub fn live_record(&self) -> Option<&Record> {
         self.live().and_then(|(_, generation)| generation.record.as_ref())
+    }
+
+    /// Whether the running Falco says that it has loaded all of the generation that `record` describes.
+    #[must_use]
+    pub fn has_loaded(&self, record: &Record) -> bool {
+        let loaded = self.falco.running.as_ref().and(self.falco.loaded.as_ref());
+        loaded.is_some_and(|loaded| Confirm::of(record).is_some_and(|wanted| wanted.is_met_by(loaded)))
+    }
+
+    /// How we know that Falco has loaded the live generation: as it says now, or as it was seen to take it up when it does
+    /// not say.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        match (&self.falco.running, &self.falco.loaded, self.live_record()) {
+            (None, ..) => Evidence::None,
+            (Some(_), Some(_), Some(record)) if self.has_loaded(record) => Evidence::Sha256,
+            (Some(_), Some(_), _) => Evidence::None,
+            (Some(_), None, _) => self.ledger.evidence,
+        }
+    }
+
+    /// Whether `wanted` is on trial with nothing to go back to, and Falco has loaded it after all.
+    #[must_use]
+    pub fn has_taken_up(&self, wanted: &Composition) -> bool {
+        let trial = self.live_record().filter(|record| self.ledger.trial == Some(record.generation));
+        self.ledger.good.is_none()
+            && trial.is_some_and(|record| record.composition.loads_same_as(wanted) && self.has_loaded(record))
     }
 
     /// The record of the generation that we made live last, wherever somebody has let `current` point since.

@@ -1,21 +1,27 @@
 //! The plan: every change, and the steps that carry them out. Who carries them out decides nothing.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+mod steps;
+
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::composition::{Composition, INCLUDE, Origin};
+use crate::artifact::ArtifactType;
+use crate::composition::{Composition, INCLUDE, PlacedPlugin};
 use crate::diff::{Change, ChangeKind, diff};
 use crate::digest::Digest;
-use crate::drift::{Drift, DriftKind, drift, is_intact};
+use crate::drift::{Drift, DriftKind, drift};
+use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Inclusion, Observed};
+use crate::observed::Observed;
 use crate::reference::Source;
 use crate::revision::Revision;
+
+use steps::{may_reload, rebuild_steps, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -52,6 +58,8 @@ pub enum Step {
     Fetch(Fetch),
     /// Put a file of the repository into the store.
     Copy(Copy),
+    /// Write a plugin, durably, into its own directory; whole, and never over a library that may be in use.
+    Place(PlacedPlugin),
     /// Write the generation, durably, where nobody sees it yet.
     Stage(Draft),
     /// Have Falco check it in a dry run.
@@ -79,6 +87,8 @@ pub enum Step {
     Prune {
         /// Generations.
         generations: Vec<GenerationNumber>,
+        /// Directories of plugins.
+        plugins: Vec<RelativePath>,
         /// Blobs.
         blobs: Vec<Digest>,
     },
@@ -89,6 +99,8 @@ pub enum Step {
 pub struct Fetch {
     /// The artifact that it belongs to.
     pub artifact: ArtifactName,
+    /// What that is.
+    pub kind: ArtifactType,
     /// Where it lives.
     pub source: Source,
     /// Its digest.
@@ -121,6 +133,28 @@ pub struct Confirm {
     pub include: Digest,
 }
 
+impl Confirm {
+    /// What Falco must have loaded of the generation that `record` describes.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE)?;
+        let placed = record.composition.placed();
+        Some(Self {
+            generation: record.generation,
+            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
+            include: include.sha256.clone(),
+        })
+    }
+
+    /// Whether a Falco that says `loaded` has all of it. The include names its generation, so it tells generations with
+    /// the same rules apart; a release that names no configuration files is judged by its rules.
+    #[must_use]
+    pub fn is_met_by(&self, loaded: &Loaded) -> bool {
+        self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
+            && (!loaded.tells_config() || loaded.config_digests(INCLUDE).contains(&self.include))
+    }
+}
+
 /// Why a composition is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -141,7 +175,7 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
     let on_disk = |drift: &&Drift| !matches!(drift.kind, DriftKind::Config | DriftKind::NotLoaded);
     let damage: Vec<_> = drift.iter().filter(on_disk).cloned().collect();
     let first = observed.ledger.good.is_none() && (placed.is_none() || !damage.is_empty());
-    let intended = placed.is_some_and(|record| !record.composition.loads_same_as(wanted));
+    let intended = placed.is_some_and(|record| !record.composition.is_same_as(wanted));
     let rebuild = first || intended || mode == DriftMode::Heal && !damage.is_empty();
     let mut plan = Plan { revision: wanted.revision.clone(), changes: Vec::new(), drift, steps: Vec::new() };
     if rebuild {
@@ -149,10 +183,10 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
         plan.steps = rebuild_steps(wanted, damage, observed)?;
     } else if let Some(record) = observed.live_record() {
         if observed.ledger.trial == Some(record.generation) {
-            plan.steps = take_up(record, observed, !is_loaded(record, observed));
+            plan.steps = take_up(record, observed);
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();
-            plan.steps = take_up(record, observed, true);
+            plan.steps = take_up(record, observed);
         }
     }
     Ok(plan)
@@ -174,125 +208,8 @@ fn rebuild_changes(changes: Vec<Change>, damage: &[Drift], target: Target, compa
     all
 }
 
-fn rebuild_steps(wanted: &Composition, damage: Vec<Drift>, observed: &Observed) -> Result<Vec<Step>, DraftError> {
-    let mut steps = Vec::new();
-    let reusable = observed.generations.iter().rev().find_map(|(number, generation)| {
-        let record = generation.record.as_ref()?;
-        let digest = observed.ledger.record_digest(*number)?;
-        let same = record.composition.loads_same_as(wanted) && is_intact(observed, *number);
-        same.then(|| (record.clone(), digest.clone()))
-    });
-    let (record, digest) = match reusable {
-        Some(recorded) => recorded,
-        None => {
-            let newest = observed.generations.keys().next_back().copied().unwrap_or_default();
-            let number = GenerationNumber(newest.max(observed.ledger.highest).0 + 1);
-            let draft = Draft::new(number, wanted, damage, &observed.state)?;
-            let recorded = (draft.record.clone(), draft.digest());
-            steps.extend(missing_bytes(wanted, observed));
-            steps.push(Step::Stage(draft));
-            recorded
-        }
-    };
-    if observed.ledger.good != Some(record.generation) {
-        steps.push(Step::Validate { generation: record.generation });
-    }
-    steps.push(Step::Activate { generation: record.generation, record: digest });
-    steps.extend(take_up(&record, observed, true));
-    steps.extend(prune(&record, observed));
-    Ok(steps)
-}
-
-/// The steps after which Falco has the generation, or we know that it has not.
-fn take_up(record: &Record, observed: &Observed, reload: bool) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
-    if let (true, true, Some(falco)) = (reload, hears, &observed.falco.running) {
-        steps.push(Step::Reload { pid: falco.pid, started: falco.started });
-    }
-    let placed = record.composition.placed();
-    let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE);
-    if let Some(include) = include {
-        steps.push(Step::Confirm(Confirm {
-            generation: record.generation,
-            rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
-            include: include.sha256.clone(),
-        }));
-    }
-    steps
-}
-
-fn is_loaded(record: &Record, observed: &Observed) -> bool {
-    observed.falco.loaded.as_ref().is_some_and(|loaded| {
-        record.composition.placed().all(|placed| loaded.rules_digests(placed.path.base_name()).contains(&placed.sha256))
-    })
-}
-
-/// One reload for one cause: a process that did not take the generation up is not asked again.
-fn may_reload(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
-    let falco = observed.falco.running.as_ref();
-    drift.iter().any(|drift| drift.kind == DriftKind::NotLoaded)
-        && observed.falco.reloads
-        && falco.is_some_and(|falco| !observed.ledger.is_deaf(record.generation, falco))
-}
-
 fn reload_change(drift: &Drift) -> Change {
     Change { kind: ChangeKind::Reload, name: drift.path.clone(), because: "Falco has not loaded it".to_string() }
-}
-
-/// The steps that bring what the store lacks.
-fn missing_bytes(wanted: &Composition, observed: &Observed) -> Vec<Step> {
-    let mut fetches = BTreeSet::new();
-    let mut copies = BTreeSet::new();
-    for placed in wanted.placed() {
-        match &placed.origin {
-            Origin::Artifact { name, layer, .. } if !observed.blobs.contains(layer) => {
-                let artifact = wanted.lockfile.artifact(name);
-                let content = artifact.and_then(|artifact| Some((artifact, artifact.contents.first()?)));
-                fetches.extend(content.map(|(artifact, content)| Fetch {
-                    artifact: name.clone(),
-                    source: artifact.source.clone(),
-                    layer: layer.clone(),
-                    size: content.layer_size,
-                }));
-            }
-            Origin::Repository { path } if !observed.blobs.contains(&placed.sha256) => {
-                copies.insert(Copy {
-                    revision: wanted.revision.clone(),
-                    path: path.clone(),
-                    sha256: placed.sha256.clone(),
-                    size: placed.size,
-                });
-            }
-            _ => {}
-        }
-    }
-    fetches.into_iter().map(Step::Fetch).chain(copies.into_iter().map(Step::Copy)).collect()
-}
-
-fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
-    let mut keep: BTreeSet<_> = [Some(newest.generation), observed.ledger.good].into_iter().flatten().collect();
-    keep.extend(observed.live().map(|(number, _)| number));
-    // A generation without a record was refused or damaged; it is of no use to go back to.
-    let useful = observed.generations.iter().rev().filter(|(_, generation)| generation.record.is_some());
-    for (number, _) in useful {
-        if keep.len() < KEEP_GENERATIONS {
-            keep.insert(*number);
-        }
-    }
-    let generations: Vec<_> = observed.generations.keys().filter(|number| !keep.contains(number)).copied().collect();
-    let kept = observed.generations.iter().filter(|(number, _)| keep.contains(number));
-    let records = kept.filter_map(|(_, generation)| generation.record.as_ref()).chain([newest]);
-    let needed: BTreeSet<_> = records.flat_map(|record| record.composition.placed().map(blob)).collect();
-    let blobs: Vec<_> = observed.blobs.iter().filter(|blob| !needed.contains(blob)).cloned().collect();
-    (!generations.is_empty() || !blobs.is_empty()).then_some(Step::Prune { generations, blobs })
-}
-
-fn blob(placed: &crate::composition::PlacedFile) -> &Digest {
-    match &placed.origin {
-        Origin::Artifact { layer, .. } => layer,
-        Origin::Repository { .. } => &placed.sha256,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,14 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
 #![cfg(test)]
 
+mod daemon;
+mod drift;
 mod falco_room;
+mod falco_running;
+mod faults;
+mod first_host;
 mod git_room;
 mod publishing;
 mod registry_room;
+mod report;
+mod updates;

@@ -5,8 +5,17 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use falconer_manifests::host_lock::HostLock;
 use serde_json::Value;
 use tempfile::TempDir;
+
+mod daemon;
+mod falco;
+mod snapshot;
+
+pub use daemon::Daemon;
+pub use falco::HostWithFalco;
+pub use snapshot::Snapshot;
 
 /// The falco.yaml of a host that nobody has adopted yet.
 pub const FALCO_YAML: &str = include_str!("../../fixtures/falco.yaml");
@@ -51,11 +60,65 @@ impl Host {
     /// A host with an unadopted falco.yaml, no Falco, an empty desired-state repository in `fleet` and agent.toml.
     #[must_use]
     pub fn new() -> Self {
-        let host = Self { directory: tempfile::tempdir().unwrap() };
+        // As the system names it, because falconer gives names without links.
+        let temporary = std::env::temp_dir().canonicalize().unwrap();
+        let host = Self { directory: tempfile::tempdir_in(temporary).unwrap() };
         host.write("etc/falco.yaml", FALCO_YAML);
         host.write("agent.toml", &agent_toml("fleet"));
         host.git(&["init", "-q", "-b", "main", "fleet"]);
         host
+    }
+
+    /// A host that is adopted and whose repository asks for [`RULES`], published as 1.0.0; no pass was made yet.
+    #[must_use]
+    #[track_caller]
+    pub fn adopted() -> Self {
+        let host = Self::new();
+        host.publish(RULES, "1.0.0");
+        let _commit = host.commit(&[("fleet.yaml", &fleet_yaml("1.0.0"))]);
+        let _adopted = host.falconer(["adopt"]).ended_with(0);
+        host
+    }
+
+    /// Writes agent.toml anew, with `more` at its end: first keys of `[falco]`, then other tables.
+    pub fn configure(&self, more: &str) {
+        self.write("agent.toml", &format!("{}{more}", agent_toml("fleet")));
+    }
+
+    /// One pass, answered in JSON.
+    pub fn once(&self) -> Run {
+        self.falconer(["once", "--output", "json"])
+    }
+
+    /// What the next pass would do, answered in JSON.
+    pub fn plan(&self) -> Run {
+        self.falconer(["plan", "--output", "json"])
+    }
+
+    /// How the host is, answered in JSON.
+    pub fn status(&self) -> Run {
+        self.falconer(["status", "--output", "json"])
+    }
+
+    /// The drift report in the state directory.
+    #[must_use]
+    #[track_caller]
+    pub fn host_lock(&self) -> HostLock {
+        HostLock::parse(&self.read("state/host.lock")).unwrap()
+    }
+
+    /// Everything below `path`, with all that a write would change.
+    #[must_use]
+    #[track_caller]
+    pub fn snapshot(&self, path: &str) -> Snapshot {
+        Snapshot::of(&self.path(path))
+    }
+
+    /// What stands at `current`, itself and not what it leads to.
+    #[must_use]
+    pub fn snapshot_of_current(&self) -> Option<Snapshot> {
+        let current = self.path("state/current");
+        current.symlink_metadata().is_ok().then(|| Snapshot::of(&current))
     }
 
     /// A path below the host's directory.

@@ -87,6 +87,8 @@ pub(super) enum Command {
     /// Pin every artifact of a desired-state repository in falconer.lock
     #[command(after_help = "Examples:
   falconer lock                   write falconer.lock beside fleet.yaml in this directory
+  falconer lock --update          pin everything anew, e.g. where a floating tag has moved
+  falconer lock . --update falco-rules
   falconer lock --check           exit 2 when falconer.lock does not answer fleet.yaml")]
     Lock {
         /// The directory that holds fleet.yaml [default: the current one]
@@ -94,6 +96,12 @@ pub(super) enum Command {
         /// Change nothing; exit 2 when falconer.lock does not answer fleet.yaml
         #[arg(long)]
         check: bool,
+        /// Pin these artifacts anew, or all when none is named; without it only what is asked for otherwise than before
+        #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with = "check")]
+        update: Option<Vec<String>>,
+        /// Let an update lead to a lower version
+        #[arg(long, requires = "update")]
+        allow_downgrade: bool,
     },
     /// Publish artifacts, and look at them
     Artifact {

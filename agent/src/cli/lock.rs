@@ -4,11 +4,14 @@
     reason = "the lockfile is written into the author's working copy, not into state"
 )]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use falconer_manifests::fleet;
-use falconer_manifests::lockfile::{self, Lockfile};
+use falconer_manifests::fleet::{self, DesiredState};
+use falconer_manifests::lockfile::{self, LockedArtifact, Lockfile};
+use falconer_manifests::name::ArtifactName;
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::resolve::{Platforms, Previous, Update};
 use serde_json::json;
 
 use super::Failure;
@@ -22,11 +25,21 @@ use crate::transfer;
 /// The lockfile does not answer the desired state.
 const STALE: u8 = 2;
 
+/// What was typed.
+pub(super) struct Request<'a> {
+    /// Only check.
+    pub(super) check: bool,
+    /// Pin these anew; all when there is none among them.
+    pub(super) update: Option<&'a [String]>,
+    /// Let an update lead to a lower version.
+    pub(super) may_lower: bool,
+}
+
 pub(super) async fn lock(
     arguments: &Arguments,
     printer: Printer,
     directory: Option<&Path>,
-    check: bool,
+    request: &Request<'_>,
 ) -> Result<u8, Failure> {
     let directory = directory.unwrap_or(Path::new("."));
     let fleet_file = directory.join(fleet::FILE_NAME);
@@ -37,38 +50,76 @@ pub(super) async fn lock(
     let shown = fleet_file.display().to_string();
     let desired = fleet::parse(shown.strip_prefix("./").unwrap_or(&shown), &text).map_err(PassError::from)?;
     let target = directory.join(lockfile::FILE_NAME);
-    let old = fs_err::read_to_string(&target).ok();
-    if check {
-        let answers = old.as_deref().and_then(|text| Lockfile::parse(lockfile::FILE_NAME, text).ok());
-        let fresh = answers.is_some_and(|lockfile| lockfile.inputs == fleet::inputs_digest(&desired));
+    let old_text = fs_err::read_to_string(&target).ok();
+    // One that cannot be read is written anew.
+    let old = old_text.as_deref().and_then(|text| Lockfile::parse(lockfile::FILE_NAME, text).ok());
+    if request.check {
+        let fresh = old.is_some_and(|lockfile| lockfile.inputs == fleet::inputs_digest(&desired));
         let said = if fresh { "answers" } else { "does not answer" };
         printer.answer(&format!("{} {said} fleet.yaml", target.display()), &json!({"fresh": fresh}));
         return Ok(if fresh { 0 } else { STALE });
     }
+    let names = names_to_update(request, &desired)?;
+    let update = match request.update {
+        None => Update::Nothing,
+        Some(_) if names.is_empty() => Update::All,
+        Some(_) => Update::Only(&names),
+    };
+    let previous = old.as_ref().map(|lockfile| Previous { lockfile, update, may_lower: request.may_lower });
     let settings = settings_for_lock(arguments)?;
     let http = transfer::client().map_err(PassError::from)?;
     let sources = Sources::new(&settings, http, &settings.base)?;
     let work = WorkDirectory::new()?;
     let blobs = Layout::create(&work.0).map_err(PassError::from)?;
-    let lockfile = sources.resolve(&desired, &blobs).await?;
+    let lockfile = sources.resolve(&desired, Platforms::All, previous, &blobs).await?;
     let text = lockfile
         .render()
         .map_err(|error| PassError::Render { document: "falconer.lock", reason: error.to_string() })?;
-    let changed = old.as_deref() != Some(text.as_str());
+    let changed = old_text.as_deref() != Some(text.as_str());
     if changed {
         fs_err::write(&target, &text).map_err(PassError::Write)?;
     }
-    let lines: Vec<_> = lockfile
-        .artifacts
-        .iter()
-        .map(|artifact| {
-            format!("{} {} {} {}", artifact.name, artifact.requested, artifact.version, artifact.digest.short())
-        })
-        .collect();
+    let moved = moved(old.as_ref(), &lockfile);
+    let lines: Vec<_> = lockfile.artifacts.iter().map(|artifact| line(artifact, old.as_ref())).collect();
     let done = if changed { "written" } else { "unchanged" };
-    let answer = json!({"file": target, "changed": changed, "artifacts": lockfile.artifacts});
+    let answer = json!({"file": target, "changed": changed, "moved": moved, "artifacts": lockfile.artifacts});
     printer.answer(&format!("{}\n{} {done}", lines.join("\n"), target.display()), &answer);
     Ok(0)
+}
+
+fn names_to_update(request: &Request<'_>, desired: &DesiredState) -> Result<BTreeSet<ArtifactName>, Failure> {
+    let mut names = BTreeSet::new();
+    for name in request.update.unwrap_or_default() {
+        let known = desired.artifacts.iter().find(|artifact| artifact.name.as_str() == name);
+        let Some(known) = known else {
+            let all: Vec<_> = desired.artifacts.iter().map(|artifact| artifact.name.as_str()).collect();
+            let hint = format!("the artifacts are {}", all.join(", "));
+            return Err(Failure::of(format!("fleet.yaml has no artifact `{name}`"), Remedy::Operator, Some(hint)));
+        };
+        names.insert(known.name.clone());
+    }
+    Ok(names)
+}
+
+/// A line for people: what is pinned, and what was before where that is something else.
+fn line(artifact: &LockedArtifact, old: Option<&Lockfile>) -> String {
+    let (requested, version, digest) = (&artifact.requested, &artifact.version, artifact.digest.short());
+    let before = old.and_then(|old| old.artifact(&artifact.name)).filter(|before| before.digest != artifact.digest);
+    let before = before.map(|before| format!(" (was {} {})", before.version, before.digest.short()));
+    format!("{} {requested} {version} {digest}{}", artifact.name, before.unwrap_or_default())
+}
+
+/// What moved from where to where; what is new comes from nowhere, what is gone goes there.
+fn moved(old: Option<&Lockfile>, new: &Lockfile) -> Vec<serde_json::Value> {
+    let pin = |artifact: &LockedArtifact| json!({"version": artifact.version, "digest": artifact.digest});
+    let before = |name: &ArtifactName| old.and_then(|old| old.artifact(name));
+    let mut moved: Vec<_> = (new.artifacts.iter())
+        .filter(|artifact| before(&artifact.name).is_none_or(|before| before.digest != artifact.digest))
+        .map(|artifact| json!({"name": artifact.name, "from": before(&artifact.name).map(pin), "to": pin(artifact)}))
+        .collect();
+    let gone = old.iter().flat_map(|old| &old.artifacts).filter(|artifact| new.artifact(&artifact.name).is_none());
+    moved.extend(gone.map(|artifact| json!({"name": artifact.name, "from": pin(artifact), "to": null})));
+    moved
 }
 
 /// The settings of agent.toml, for what they say of registries. A machine that is no host has none, which is no error

@@ -176,13 +176,14 @@ fn step_text(step: &Step) -> String {
     match step {
         Step::Fetch(fetch) => format!("fetch {} from {} ({} bytes)", fetch.layer.short(), fetch.source, fetch.size),
         Step::Copy(copy) => format!("copy {} from revision {} ({} bytes)", copy.path, copy.revision.short(), copy.size),
+        Step::Place(plugin) => format!("place plugin {} in {}", plugin.name, plugin.directory),
         Step::Stage(draft) => format!("stage generation {} with {} files", draft.record.generation, draft.files.len()),
         Step::Validate { generation } => format!("validate generation {generation}"),
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
-        Step::Prune { generations, blobs } => {
-            format!("prune {} generations and {} blobs", generations.len(), blobs.len())
+        Step::Prune { generations, plugins, blobs } => {
+            format!("prune {} generations, {} plugins and {} blobs", generations.len(), plugins.len(), blobs.len())
         }
     }
 }

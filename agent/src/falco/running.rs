@@ -43,12 +43,12 @@ pub struct Falco {
 }
 
 /// Looks for the process that runs the configured program: by its file, its file's path, its first argument, or the script
-/// that an interpreter runs. When there are several, one that was started with our falco.yaml comes first.
+/// that an interpreter runs, and that was started with our falco.yaml.
 ///
 /// # Errors
 /// [`FalcoError::Processes`] when the list of processes cannot be read.
 pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
-    let mut best: Option<((bool, u8), Falco)> = None;
+    let mut best: Option<(u8, Falco)> = None;
     for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
         let name = entry.map_err(FalcoError::Processes)?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -76,7 +76,7 @@ impl Falco {
     }
 }
 
-fn candidate(pid: u32, settings: &FalcoSettings) -> Option<((bool, u8), Falco)> {
+fn candidate(pid: u32, settings: &FalcoSettings) -> Option<(u8, Falco)> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     let mut words = command_line(pid)?;
     if words.is_empty() && same_file(&directory.join("exe"), &settings.binary) {
@@ -92,10 +92,13 @@ fn candidate(pid: u32, settings: &FalcoSettings) -> Option<((bool, u8), Falco)> 
         return None;
     }
     let here = fs_err::read_link(directory.join("cwd")).unwrap_or_else(|_| "/".into());
-    let ours = same_file(&here.join(config_file(&arguments)), &settings.config_file);
+    // Another Falco on this host is not ours to signal, whatever program it runs.
+    if !same_file(&here.join(config_file(&arguments)), &settings.config_file) {
+        return None;
+    }
     let start_time_ticks = start_time(pid)?;
     let catches_sighup = catches_sighup(&proc_text(pid, "status").ok()?)?;
-    Some(((ours, strength), Falco { pid, start_time_ticks, arguments, catches_sighup }))
+    Some((strength, Falco { pid, start_time_ticks, arguments, catches_sighup }))
 }
 
 fn command_line(pid: u32) -> Option<Vec<String>> {

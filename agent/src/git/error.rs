@@ -222,6 +222,14 @@ pub enum GitError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A fetch ended well, and the commit or its tree is not here: the remote left it out, or we do not find it.
+    #[error("after a fetch from {remote} there is still something of {revision} missing")]
+    Incomplete {
+        /// The remote.
+        remote: String,
+        /// The commit.
+        revision: Revision,
+    },
     /// The commit is not in our repository.
     #[error("{revision} has not been fetched")]
     NotFetched {
@@ -293,6 +301,7 @@ impl GitError {
             | Self::SshFailed { .. }
             | Self::Moved { .. }
             | Self::BrokenPack { .. }
+            | Self::Incomplete { .. }
             | Self::NotFetched { .. }
             | Self::Damaged { .. }
             | Self::Lost { .. } => Remedy::Time,
@@ -354,6 +363,7 @@ impl GitError {
             | Self::Said { .. }
             | Self::Moved { .. }
             | Self::BrokenPack { .. }
+            | Self::Incomplete { .. }
             | Self::NotFetched { .. }
             | Self::Damaged { .. }
             | Self::Report { .. } => return None,
@@ -370,10 +380,10 @@ impl GitError {
         }
     }
 
-    /// Whether our own repository is what is broken, so that making it anew ends the error.
+    /// Whether our own repository may be what is broken, so that making it anew may end the error.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
+        matches!(self, Self::Damaged { .. } | Self::Incomplete { .. } | Self::NotFetched { .. })
     }
 }
 

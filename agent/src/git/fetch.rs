@@ -29,8 +29,8 @@ impl Remote {
     ///
     /// # Errors
     /// [`GitError::Moved`] when the server does not have `wanted` any more, [`GitError::TooLarge`] and
-    /// [`GitError::BrokenPack`] for what it sends, [`GitError::Disk`]; all that can go wrong on the way to a server.
-    /// After an error the repository is as before.
+    /// [`GitError::BrokenPack`] for what it sends, [`GitError::Incomplete`], [`GitError::Disk`]; all that can go wrong on
+    /// the way to a server. After an error the repository is as before.
     pub async fn fetch(
         &mut self,
         repository: &Repository,
@@ -41,17 +41,17 @@ impl Remote {
             return Ok(());
         }
         let deadline = self.deadline();
-        if let Carrier::Local(path) = &self.carrier {
-            return local::copy(path, repository, wanted, &self.shown, self.access.limits, deadline);
-        }
-        match last.filter(|last| *last != wanted) {
-            None => self.one(repository, Ask::tip(wanted), deadline).await.map(drop)?,
-            Some(last) => self.since(repository, wanted, last, deadline).await?,
+        match (&self.carrier, last.filter(|last| *last != wanted)) {
+            (Carrier::Local(path), _) => {
+                local::copy(path, repository, wanted, &self.shown, self.access.limits, deadline)?;
+            }
+            (_, None) => self.one(repository, Ask::tip(wanted), deadline).await.map(drop)?,
+            (_, Some(last)) => self.since(repository, wanted, last, deadline).await?,
         }
         if repository.has(wanted) {
             return Ok(());
         }
-        Err(GitError::BrokenPack { remote: self.shown.clone(), problem: format!("it does not have all of {wanted}") })
+        Err(GitError::Incomplete { remote: self.shown.clone(), revision: wanted.clone() })
     }
 
     async fn since(

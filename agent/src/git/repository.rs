@@ -21,8 +21,12 @@ impl Repository {
     /// [`GitError::Damaged`] when there is something that is no repository, [`GitError::Disk`] when it cannot be made
     /// or belongs to another user.
     pub fn open_or_create(path: &Path) -> Result<Self, GitError> {
-        if !path.try_exists().map_err(GitError::Disk)? {
-            return Self::create(path);
+        match fs_err::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::create(path),
+            Err(error) => return Err(GitError::Disk(error)),
+            Ok(found) if found.is_dir() => {}
+            // Behind a link there may be somebody else's repository.
+            Ok(_) => return Err(damaged(path, git2::Error::from_str("it is no directory"))),
         }
         let inner = open_here(path).map_err(|source| match source.code() {
             ErrorCode::Owner => GitError::Disk(std::io::Error::other(source)),
@@ -31,14 +35,12 @@ impl Repository {
         Ok(Self { inner, path: path.to_owned() })
     }
 
-    /// Throws away all that is in `path`, which must be a directory of ours, and makes an empty repository there.
+    /// Throws away all that is in `path`, which must be a place of ours, and makes an empty repository there.
     ///
     /// # Errors
     /// [`GitError::Disk`].
     pub fn create_anew(path: &Path) -> Result<Self, GitError> {
-        if path.try_exists().map_err(GitError::Disk)? {
-            fs_err::remove_dir_all(path).map_err(GitError::Disk)?;
-        }
+        clear(path)?;
         Self::create(path)
     }
 
@@ -109,17 +111,21 @@ impl Repository {
         self.path.join("objects/pack")
     }
 
+    /// Made beside its place and renamed: a repository that bears its name is complete.
     fn create(path: &Path) -> Result<Self, GitError> {
+        let temporary = path.with_extension("git.tmp");
+        clear(&temporary)?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).no_reinit(true).mkpath(true).external_template(false);
-        let made = git2::Repository::init_opts(path, &options).and_then(|inner| {
+        let made = git2::Repository::init_opts(&temporary, &options).and_then(|inner| {
             // Bounds what copying from another repository holds in memory (git, config/pack).
             let mut config = inner.config()?.open_level(git2::ConfigLevel::Local)?;
             config.set_i64("pack.windowMemory", 8 << 20)?;
-            config.set_i64("pack.deltaCacheSize", 4 << 20)?;
-            Ok(inner)
+            config.set_i64("pack.deltaCacheSize", 4 << 20)
         });
-        let inner = made.map_err(|source| GitError::Disk(std::io::Error::other(source)))?;
+        made.map_err(|source| GitError::Disk(std::io::Error::other(source)))?;
+        fs_err::rename(&temporary, path).map_err(GitError::Disk)?;
+        let inner = open_here(path).map_err(|source| damaged(path, source))?;
         Ok(Self { inner, path: path.to_owned() })
     }
 
@@ -165,6 +171,17 @@ pub(super) fn revision(oid: Oid) -> Option<Revision> {
 
 pub(super) fn damaged(path: &Path, source: git2::Error) -> GitError {
     GitError::Damaged { path: path.to_owned(), source }
+}
+
+/// Removes what stands at `path`, a link itself and not what it points to.
+fn clear(path: &Path) -> Result<(), GitError> {
+    let cleared = match fs_err::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.is_dir() => fs_err::remove_dir_all(path),
+        Ok(_) => fs_err::remove_file(path),
+    };
+    cleared.map_err(GitError::Disk)
 }
 
 /// Opens exactly this directory, whatever is above it and whatever the environment says.

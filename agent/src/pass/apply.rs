@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use falconer_manifests::catalog::Blob;
 use falconer_manifests::composition::{RulesFile, generation_include_path};
+use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_config::{self, Adopted};
 use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, Record, StagedFile};
+use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome, Validation};
 use falconer_manifests::plan::{Confirm, Plan, Step};
 use falconer_manifests::rules;
 
-use super::lookup::LAYER_CAP;
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, keep_ledger};
@@ -41,12 +42,20 @@ pub(super) async fn apply(
         match step {
             Step::Fetch(fetch) => {
                 let layer = Blob { digest: fetch.layer.clone(), size: fetch.size };
-                agent.sources.fetch(&fetch.source, &layer, state.store()).await?;
+                agent.sources.fetch(&fetch.source, fetch.kind, &layer, state.store()).await?;
             }
             Step::Copy(copy) => {
                 let bytes = repository_file(agent, repository, &copy.revision, &copy.path)?;
                 let missing = || PassError::NoDocument { revision: copy.revision.clone(), path: copy.path.clone() };
                 state.store().write_blob(&bytes.ok_or_else(missing)?)?;
+            }
+            Step::Place(plugin) => {
+                let limits = &Limits::PLUGIN;
+                let files = plugin.files.iter().map(|file| {
+                    let content = from_archive(state, &plugin.layer, &file.path, &file.sha256, limits);
+                    (generation_file(&file.path, file.size, &file.sha256), content)
+                });
+                state.place_plugin(&plugin.directory, files)?;
             }
             Step::Stage(draft) => {
                 staged = Some(stage(state, draft)?);
@@ -95,9 +104,12 @@ pub(super) async fn apply(
                 }
                 Err(not) => return Ok(not),
             },
-            Step::Prune { generations, blobs } => {
+            Step::Prune { generations, plugins, blobs } => {
                 for generation in generations {
                     state.remove_generation(*generation)?;
+                }
+                for plugin in plugins {
+                    state.remove_plugin(plugin)?;
                 }
                 for blob in blobs {
                     state.store().remove_blob(blob)?;
@@ -117,22 +129,29 @@ fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, Pa
                 let bytes = state.store().read_blob(&file.sha256, RULES_CAP)?;
                 out.write_all(&bytes).map_err(ContentError::Read)
             })),
-            Bytes::Archive { layer, entry } => Content::Written(Box::new(|out| {
-                let archive = state.store().open_blob_verified(layer, LAYER_CAP)?;
-                archive::extract(archive, &Limits::RULESFILE, entry, &file.sha256, out)?;
-                Ok(())
-            })),
+            Bytes::Archive { layer, entry } => from_archive(state, layer, entry, &file.sha256, &Limits::PLUGIN),
         };
         (generation_file(&file.path, file.size, &file.sha256), content)
     });
     Ok(state.stage(draft.record.generation, files, draft.manifest.as_bytes())?)
 }
 
-fn generation_file(
-    path: &falconer_manifests::name::RelativePath,
-    size: u64,
-    digest: &falconer_manifests::digest::Digest,
-) -> GenerationFile {
+/// A file in an archive of the store. The limits are the widest: what may be in it was decided when it was resolved.
+fn from_archive<'a>(
+    state: &'a Locked,
+    layer: &'a Digest,
+    entry: &'a RelativePath,
+    expected: &'a Digest,
+    limits: &'a Limits,
+) -> Content<'a> {
+    Content::Written(Box::new(move |out| {
+        let archive = state.store().open_blob_verified(layer, limits.compressed)?;
+        archive::extract(archive, limits, entry, expected, out)?;
+        Ok(())
+    }))
+}
+
+fn generation_file(path: &RelativePath, size: u64, digest: &Digest) -> GenerationFile {
     GenerationFile { path: path.clone(), mode: FILE_MODE, size, digest: digest.clone() }
 }
 
@@ -231,9 +250,7 @@ async fn already_loaded(agent: &Agent, host: &Host, wanted: &Confirm) -> Evidenc
         return Evidence::None;
     }
     match falco::loaded(&agent.falco).await {
-        Ok(loaded) if wanted.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest)) => {
-            Evidence::Sha256
-        }
+        Ok(loaded) if wanted.is_met_by(&loaded) => Evidence::Sha256,
         _ => Evidence::None,
     }
 }

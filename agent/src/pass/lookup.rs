@@ -1,13 +1,13 @@
 //! Answers the questions that resolving leaves open, and brings archives into a store.
 
-use falconer_manifests::artifact::ArtifactConfig;
+use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::fleet::DesiredState;
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
-use falconer_manifests::oci::{self, ManifestOrIndex};
+use falconer_manifests::oci::{self, ImageIndex, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
-use falconer_manifests::resolve::{Resolution, resolve};
+use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
 
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
@@ -18,18 +18,30 @@ use crate::registry::{Repository, TagOrDigest};
 const MANIFEST_CAP: u64 = 4 << 20;
 /// The longest config blob, in bytes.
 const CONFIG_CAP: u64 = 1 << 20;
-/// The longest archive of rules, in bytes.
-pub(super) const LAYER_CAP: u64 = 8 << 20;
+
+/// How much an archive of that type may make us do.
+pub(super) const fn limits(kind: ArtifactType) -> &'static Limits {
+    match kind {
+        ArtifactType::Rulesfile => &Limits::RULESFILE,
+        ArtifactType::Plugin | ArtifactType::Asset => &Limits::PLUGIN,
+    }
+}
 
 impl Sources {
     /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards.
     ///
     /// # Errors
     /// What the desired state asks for and cannot be, or what keeps an index or a registry from answering.
-    pub async fn resolve(&self, desired: &DesiredState, blobs: &Layout) -> Result<Lockfile, PassError> {
+    pub async fn resolve(
+        &self,
+        desired: &DesiredState,
+        platforms: Platforms<'_>,
+        previous: Option<Previous<'_>>,
+        blobs: &Layout,
+    ) -> Result<Lockfile, PassError> {
         let mut catalog = Catalog::default();
         loop {
-            match resolve(desired, &catalog)? {
+            match resolve(desired, &catalog, platforms, previous)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
                     for lookup in lookups {
@@ -38,6 +50,30 @@ impl Sources {
                 }
             }
         }
+    }
+
+    /// Whether every tag of `lockfile` still names what it named, by one HEAD request for each. Where a registry does not
+    /// tell, it is taken not to.
+    ///
+    /// # Errors
+    /// What keeps a registry from answering.
+    pub async fn still_names(&self, lockfile: &Lockfile) -> Result<bool, PassError> {
+        for artifact in &lockfile.artifacts {
+            let Some(tag) = &artifact.tag else { continue };
+            let digest = match Repository::of(&artifact.source) {
+                Some(repository) => match self.registries.head(&repository, &TagOrDigest::Tag(tag.clone())).await {
+                    Ok(digest) => digest,
+                    Err(error) if error.is_missing() => None,
+                    Err(error) => return Err(error.into()),
+                },
+                None => self.layout(&artifact.source)?.resolve(tag.as_str())?.map(|descriptor| descriptor.digest),
+            };
+            // A requirement may be met by a newer tag, which only a new resolution finds.
+            if digest.as_ref() != Some(&artifact.digest) || artifact.requested != tag.as_str() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
@@ -78,7 +114,9 @@ impl Sources {
         let unsupported = |what: String| Ok(ManifestAnswer::Unsupported { what });
         let manifest = match oci::parse(&bytes, media_type.as_deref()) {
             Ok(ManifestOrIndex::Manifest(manifest)) => manifest,
-            Ok(ManifestOrIndex::Index(_)) => return unsupported("an image index, as plugins have".to_string()),
+            Ok(ManifestOrIndex::Index(index)) => {
+                return Ok(ManifestAnswer::Platforms { digest, manifests: platforms_of(&index) });
+            }
             Err(error) => return unsupported(format!("no artifact: it {}", crate::error::chain(&error))),
         };
         let artifact = match manifest.artifact() {
@@ -128,9 +166,10 @@ impl Sources {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
-        self.fetch(source, &published.layer, blobs).await?;
-        let archive = blobs.open_blob_verified(&published.layer.digest, LAYER_CAP)?;
-        let listed = archive::list(archive, &Limits::RULESFILE).map_err(|error| PassError::Archive {
+        self.fetch(source, published.kind, &published.layer, blobs).await?;
+        let limits = limits(published.kind);
+        let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
+        let listed = archive::list(archive, limits).map_err(|error| PassError::Archive {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
@@ -146,13 +185,19 @@ impl Sources {
     ///
     /// # Errors
     /// What keeps the source from giving it, or the disk from taking it.
-    pub async fn fetch(&self, source: &Source, layer: &Blob, blobs: &Layout) -> Result<(), PassError> {
+    pub async fn fetch(
+        &self,
+        source: &Source,
+        kind: ArtifactType,
+        layer: &Blob,
+        blobs: &Layout,
+    ) -> Result<(), PassError> {
         if blobs.is_intact(&layer.digest, layer.size)? {
             return Ok(());
         }
         tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
         let mut writer = blobs.writer()?;
-        self.read(source, layer, LAYER_CAP, &mut writer).await?;
+        self.read(source, layer, limits(kind).compressed, &mut writer).await?;
         writer.finish(&layer.digest, layer.size)?;
         Ok(())
     }
@@ -179,4 +224,15 @@ impl Sources {
             Source::Registry { .. } => Err(PassError::NotALayout { layout: source.to_string() }),
         }
     }
+}
+
+/// `os/architecture` of every manifest of an index that has one; what else an index may hold, e.g. attestations, has none
+/// or `unknown`.
+fn platforms_of(index: &ImageIndex) -> Vec<(String, Digest)> {
+    let known = |descriptor: &oci::Descriptor| {
+        let platform = descriptor.platform.as_ref()?;
+        let name = format!("{}/{}", platform.os, platform.architecture);
+        (platform.os != "unknown").then(|| (name, descriptor.digest.clone()))
+    };
+    index.manifests.iter().filter_map(known).collect()
 }

@@ -7,12 +7,14 @@ use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
+use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{
-    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Pointer, RunningFalco,
+    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
 };
 use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError};
+use crate::error::chain;
 use crate::falco::{self, Presence};
 use crate::store::{Document, ObservedEntry, StateDirectory};
 
@@ -34,6 +36,8 @@ pub(super) struct Host {
     pub(super) version: Option<FalcoVersion>,
     /// The process, when one runs.
     pub(super) process: Option<falco::Falco>,
+    /// What is wrong with the host's Falco or its falco.yaml, so that nothing new can be worked out or checked for it.
+    pub(super) impaired: Option<PassError>,
 }
 
 /// Looks at everything.
@@ -42,12 +46,15 @@ pub(super) struct Host {
 /// When something cannot be looked at; what is merely wrong is an observation.
 pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Host, PassError> {
     let ledger = ledger(state)?;
-    let presence = falco::version(&agent.falco).await?;
-    let version = match &presence {
-        Presence::Absent => None,
-        Presence::Present(versions) => Some(versions.falco.clone()),
+    let (version, broken) = match falco::version(&agent.falco).await {
+        Ok(Presence::Absent) => (None, None),
+        Ok(Presence::Present(versions)) => (Some(versions.falco), None),
+        Err(error) => (None, Some(error.into())),
     };
-    let (settings, config_text, inclusion) = configuration(agent, version.as_ref())?;
+    let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
+        Ok(configuration) => (configuration, None),
+        Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
+    };
     let process = falco::running(&agent.falco)?;
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
@@ -55,8 +62,9 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     };
     let current = state.current()?;
     let generations = generations(state, &ledger, &current)?;
+    let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
-        Some(store) => store.blobs()?.into_iter().map(|(digest, _)| digest).collect(),
+        Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
     let falco = ObservedFalco {
@@ -67,14 +75,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
         loaded,
     };
-    let observed = Observed { state: agent.settings.state.clone(), current, generations, blobs, ledger, falco };
-    Ok(Host { observed, settings, config_text, version, process })
+    let mut observed =
+        Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
+    observed.ledger.evidence = observed.evidence();
+    Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
 }
 
-/// Reads the ledger; a host without one is a host where nothing was ever placed.
+/// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
+/// or a branch that was wound back would be followed.
 pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
-    let bytes = state.read_document(Document::Ledger, LEDGER_CAP)?.unwrap_or_default();
-    Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?)
+    match state.read_document(Document::Ledger, LEDGER_CAP)? {
+        Some(bytes) => Ok(Ledger::parse(&String::from_utf8_lossy(&bytes)).map_err(LedgerError)?),
+        None => Ok(Ledger::default()),
+    }
 }
 
 type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
@@ -107,13 +120,41 @@ fn generations(
     };
     let mut generations = BTreeMap::new();
     for number in state.generations()? {
-        let entries = match matters(number) {
-            true => Some(state.observe(number)?.into_iter().map(|(path, found)| (path, entry(found))).collect()),
-            false => None,
+        let (root, entries) = match matters(number) {
+            true => {
+                let entries = state.observe(number)?.into_iter().map(|(path, found)| (path, entry(found)));
+                (state.observe_root(number)?.map(entry), Some(entries.collect()))
+            }
+            false => (None, None),
         };
-        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), entries });
+        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), root, entries });
     }
     Ok(generations)
+}
+
+type Directories = BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>;
+
+/// The directories of plugins; those of the generations that were looked into are looked into as well.
+fn plugins(
+    state: &StateDirectory,
+    generations: &BTreeMap<GenerationNumber, ObservedGeneration>,
+) -> Result<Directories, PassError> {
+    let looked_into = generations.values().filter(|generation| generation.entries.is_some());
+    let records = looked_into.filter_map(|generation| generation.record.as_ref());
+    let matter: BTreeSet<_> =
+        records.flat_map(|record| record.composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
+    let mut directories = Directories::new();
+    for directory in state.plugins()? {
+        let entries = match matter.contains(&directory) {
+            true => {
+                let found = state.observe_plugin(&directory)?;
+                Some(found.into_iter().map(|(path, found)| (path, entry(found))).collect())
+            }
+            false => None,
+        };
+        directories.insert(directory, entries);
+    }
+    Ok(directories)
 }
 
 /// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.
@@ -127,9 +168,15 @@ fn record(state: &StateDirectory, ledger: &Ledger, number: GenerationNumber) -> 
 
 fn entry(found: ObservedEntry) -> Entry {
     match found {
-        ObservedEntry::File { digest, size, mode, .. } => Entry::File { sha256: Some(digest), size, mode },
-        ObservedEntry::Directory { .. } => Entry::Directory,
+        ObservedEntry::File { digest, size, mode, uid, .. } => {
+            Entry::File { sha256: Some(digest), size, permissions: permissions(mode, uid) }
+        }
+        ObservedEntry::Directory { mode, uid, .. } => Entry::Directory { permissions: permissions(mode, uid) },
         ObservedEntry::Symlink { target } => Entry::Other(format!("a link to {target}")),
         ObservedEntry::Other(what) => Entry::Other(what),
     }
+}
+
+fn permissions(mode: u32, uid: u32) -> Permissions {
+    Permissions { mode, stranger: (uid != rustix::process::geteuid().as_raw()).then_some(uid) }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
-use url::Url;
 
 use super::PassError;
 use crate::falco::{Deadlines, FalcoSettings};
@@ -46,9 +45,8 @@ impl Agent {
         let http = transfer::client()?;
         let remote = |remote: &settings::Remote| -> Result<Remote, PassError> {
             let url = RemoteUrl::parse(&remote.url, &settings.base)?;
-            Ok(Remote::new(&url, git_access(&remote.credentials), http.clone())?)
+            Ok(Remote::new(&url, git_access(remote), http.clone())?)
         };
-        let web = Url::parse(&settings.falco.http);
         Ok(Self {
             sources: Sources::new(&settings, http.clone(), &settings.base)?,
             remote: remote(&settings.repository.remote)?,
@@ -56,7 +54,7 @@ impl Agent {
             falco: FalcoSettings {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),
-                http: web.ok(),
+                http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
             },
             settings,
@@ -97,7 +95,8 @@ impl Sources {
     }
 }
 
-fn git_access(credentials: &settings::Credentials) -> git::Access {
+fn git_access(remote: &settings::Remote) -> git::Access {
+    let credentials = &remote.credentials;
     let credential = match (&credentials.token, &credentials.password) {
         (Some(token), _) => Credential::Bearer(token.clone()),
         (None, Some(password)) => Credential::Basic {
@@ -108,6 +107,7 @@ fn git_access(credentials: &settings::Credentials) -> git::Access {
         (None, None) => Credential::None,
     };
     let mut access = git::Access { credential, ..git::Access::default() };
+    access.limits.deadline = remote.deadline;
     access.ssh.identity_file.clone_from(&credentials.identity_file);
     access.ssh.known_hosts.clone_from(&credentials.known_hosts_file);
     access

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use falconer_manifests::composition::{Composition, RepositoryFile, compose};
+use falconer_manifests::artifact::ArtifactType;
+use falconer_manifests::composition::{Composition, Place, RepositoryFile, compose};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::finding::{Finding, Findings};
 use falconer_manifests::fleet::{self, DesiredState, RulesEntry};
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::lockfile::{self, Lockfile};
-use falconer_manifests::name::RelativePath;
+use falconer_manifests::name::{ArtifactName, RelativePath};
+use falconer_manifests::resolve::{Platforms, Previous, Update};
 use falconer_manifests::revision::Revision;
 
 use super::observe::Host;
@@ -74,7 +76,9 @@ pub(super) async fn composition(
         None => resolved(agent, state, host, &desired, refresh, now).await?,
     };
     let files = repository_files(agent, repository, revision, &desired)?;
-    Ok(compose(revision, &desired, &lockfile, &files, &host.settings)?)
+    may_place(agent, &desired, &lockfile)?;
+    let place = Place { state: &agent.settings.state, platform: &platform(), host: &host.settings };
+    Ok(compose(revision, &desired, &lockfile, &files, &place)?)
 }
 
 /// The bytes of a file that the desired state names, and its path in the repository.
@@ -121,6 +125,29 @@ fn may_set(agent: &Agent, desired: &DesiredState) -> Result<(), Findings> {
     Findings::none_or(findings.collect(), ())
 }
 
+/// A plugin is code that runs with Falco's rights: which ones may come from the repository is the host's own policy.
+fn may_place(agent: &Agent, desired: &DesiredState, lockfile: &Lockfile) -> Result<(), Findings> {
+    let is_plugin = |name| lockfile.artifact(name).is_some_and(|artifact| artifact.kind == ArtifactType::Plugin);
+    let allowed = |name: &ArtifactName| agent.settings.plugins.iter().any(|plugin| plugin == name.as_str());
+    let refused = desired.artifacts.iter().filter(|request| is_plugin(&request.name) && !allowed(&request.name));
+    let findings = refused.map(|request| Finding {
+        location: request.at.clone(),
+        message: format!("this host does not let the repository place the plugin `{}`", request.name),
+        hint: "take it out, or add it to `plugins` in policy.toml on the host".to_string(),
+    });
+    Findings::none_or(findings.collect(), ())
+}
+
+/// This machine as Go and so OCI name it.
+fn platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("{}/{architecture}", std::env::consts::OS)
+}
+
 fn committed(agent: &Agent, desired: &DesiredState, revision: &Revision, text: &str) -> Result<Lockfile, PassError> {
     let lockfile = Lockfile::parse(lockfile::FILE_NAME, text)?;
     if lockfile.inputs != fleet::inputs_digest(desired) {
@@ -143,23 +170,25 @@ async fn resolved(
     let good_for = agent.settings.schedule.resolve_every.as_secs();
     // A clock that was set back makes a resolution old, not young for ever.
     let is_young = |at: u64| at <= now && now - at < good_for;
-    match kept {
-        Some(kept)
-            if refresh == Refresh::WhenOld
-                && kept.inputs == fleet::inputs_digest(desired)
-                && host.observed.ledger.resolved_at.is_some_and(is_young) =>
-        {
-            Ok(kept)
-        }
+    let is_good = |kept: &Lockfile| {
+        refresh == Refresh::WhenOld
+            && kept.inputs == fleet::inputs_digest(desired)
+            && host.observed.ledger.resolved_at.is_some_and(is_young)
+    };
+    match kept.clone().filter(is_good) {
+        Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),
         _ => {
-            let lockfile = agent.sources.resolve(desired, state.store()).await?;
+            let all = |lockfile| Previous { lockfile, update: Update::All, may_lower: false };
+            let previous = kept.as_ref().map(all);
+            let lockfile =
+                agent.sources.resolve(desired, Platforms::Only(&platform()), previous, state.store()).await?;
             let text = lockfile
                 .render()
                 .map_err(|error| PassError::Render { document: "the resolution", reason: error.to_string() })?;
             state.replace_document(Document::Resolution, text.as_bytes())?;
             host.observed.ledger.resolved_at = Some(now);
             // Archives that were looked into are in the store now.
-            host.observed.blobs = state.store().blobs()?.into_iter().map(|(digest, _)| digest).collect();
+            host.observed.blobs = state.store().intact_blobs()?;
             Ok(lockfile)
         }
     }

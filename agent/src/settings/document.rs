@@ -48,20 +48,21 @@ pub struct Repository {
     pub branch: String,
     /// The sub-directory that holds fleet.yaml.
     pub path: Option<String>,
-    /// Whether a lockfile must be committed.
-    #[serde(default)]
-    pub locked: Locked,
+    /// Whether a lockfile must be committed. Absent: artifacts are resolved where none is, and asked for again when the
+    /// resolution is old.
+    pub locked: Option<Locked>,
+    /// How long a poll or a fetch may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
 }
 
 /// Whether hosts may resolve artifacts for themselves.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Locked {
-    /// They may where no lockfile is committed.
-    #[default]
+    /// They may where no lockfile is committed, and ask in every pass whether tags still name the same.
     Advisory,
     /// They may not.
     Required,
@@ -179,6 +180,8 @@ pub struct Registry {
 pub struct Report {
     /// The URL or path of the repository for reports.
     pub url: String,
+    /// How long a push may take as a whole; default: 2m.
+    pub deadline: Option<Period>,
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
@@ -188,8 +191,13 @@ pub struct Report {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Top-level keys of Falco's configuration that the repository may set.
+    /// Top-level keys of Falco's configuration that the repository may set; absent: [`default_config_keys`].
+    #[serde(default = "default_config_keys")]
     pub config_keys: Vec<String>,
+    /// Plugins that the repository may place, by the names of their artifacts. They are code that runs with Falco's
+    /// rights; absent: none.
+    #[serde(default)]
+    pub plugins: Vec<String>,
 }
 
 /// A span of time, written like `5m`, `90s` or `1h 30m`.

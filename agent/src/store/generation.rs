@@ -126,7 +126,7 @@ impl Locked {
             return Err(StoreError::Exists { number });
         }
         self.generations.remove_tree(&temporary)?;
-        let built = self.build(&temporary, files, manifest);
+        let built = build(&self.generations, &temporary, files, Some(manifest));
         let named = built.and_then(|()| Ok(self.generations.rename(&temporary, &name)?));
         if let Err(error) = named {
             self.generations.discard(&temporary);
@@ -216,29 +216,33 @@ impl Locked {
         self.generations.sync()?;
         Ok(self.generations.remove_tree(&temporary)?)
     }
+}
 
-    fn build<'a>(
-        &self,
-        temporary: &str,
-        files: impl IntoIterator<Item = (GenerationFile, Content<'a>)>,
-        manifest: &[u8],
-    ) -> Result<(), StoreError> {
-        let root = self.generations.create_subdirectory(temporary)?;
-        let mut directories = BTreeMap::new();
-        for (file, content) in files {
-            let (parent, name) = split(file.path.as_str());
-            let directory = directory_for(&root, &mut directories, parent)?;
-            write_checked(directory.create_file(name, file.mode)?, &file, content)?;
-        }
+/// Builds the directory `temporary` in `parent` of `files`, and of `manifest`, which comes last; all of it durable but for
+/// the name.
+pub(super) fn build<'a>(
+    parent: &Directory,
+    temporary: &str,
+    files: impl IntoIterator<Item = (GenerationFile, Content<'a>)>,
+    manifest: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let root = parent.create_subdirectory(temporary)?;
+    let mut directories = BTreeMap::new();
+    for (file, content) in files {
+        let (parent, name) = split(file.path.as_str());
+        let directory = directory_for(&root, &mut directories, parent)?;
+        write_checked(directory.create_file(name, file.mode)?, &file, content)?;
+    }
+    if let Some(manifest) = manifest {
         let mut last = root.create_file(MANIFEST, FILE_MODE)?;
         last.write_all(manifest)?;
         last.sync()?;
-        // Children sort behind their parents, and are synced before them.
-        for directory in directories.values().rev() {
-            directory.sync()?;
-        }
-        Ok(root.sync()?)
     }
+    // Children sort behind their parents, and are synced before them.
+    for directory in directories.values().rev() {
+        directory.sync()?;
+    }
+    Ok(root.sync()?)
 }
 
 /// The directory `path` below `root`, created with its parents at its first use; empty for `root` itself.

@@ -69,15 +69,21 @@ impl StateDirectory {
     /// # Errors
     /// When the system itself is short of something, e.g. of file descriptors.
     pub fn observe(&self, number: GenerationNumber) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
-        let mut walk = Walk { entries: BTreeMap::new(), bytes_left: TOTAL_CAP };
-        let generation = match self.generation_directory(number, "") {
-            Err(StoreError::File(error)) if error.is_not_found() || error.is_not_a_directory() => {
-                return Ok(walk.entries);
-            }
-            generation => generation?,
-        };
-        walk.directory(&generation, "", DEPTH_CAP)?;
-        Ok(walk.entries)
+        let caps = Caps { file: FILE_CAP, total: TOTAL_CAP };
+        observe_in(self.subdirectory(GENERATIONS)?.map(|all| all.subdirectory(number.to_string())), caps)
+    }
+
+    /// What stands at the path of generation `number`, itself; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn observe_root(&self, number: GenerationNumber) -> Result<Option<ObservedEntry>, StoreError> {
+        let Some(generations) = self.subdirectory(GENERATIONS)? else { return Ok(None) };
+        let Some(status) = generations.stat(number.to_string())? else { return Ok(None) };
+        Ok(Some(match FileType::from_raw_mode(status.st_mode) {
+            FileType::Directory => directory_entry(&status),
+            _ => ObservedEntry::Other(kind_of(status.st_mode).into()),
+        }))
     }
 
     /// Reads a file of a generation, of at most `cap` bytes; `None` when there is none. Its content is not verified.
@@ -109,8 +115,32 @@ impl StateDirectory {
     }
 }
 
+/// How much is read, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caps {
+    /// Of one file. Longer ones are not read.
+    pub(super) file: u64,
+    /// Of all. What comes behind is not read.
+    pub(super) total: u64,
+}
+
+/// Everything in a directory; nothing when it is not there.
+pub(super) fn observe_in(
+    directory: Option<Result<Directory, FileError>>,
+    caps: Caps,
+) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
+    let mut walk = Walk { entries: BTreeMap::new(), file_cap: caps.file, bytes_left: caps.total };
+    match directory {
+        None => {}
+        Some(Err(error)) if error.is_not_found() || error.is_not_a_directory() => {}
+        Some(directory) => walk.directory(&directory?, "", DEPTH_CAP)?,
+    }
+    Ok(walk.entries)
+}
+
 struct Walk {
     entries: BTreeMap<RelativePath, ObservedEntry>,
+    file_cap: u64,
     bytes_left: u64,
 }
 
@@ -161,12 +191,12 @@ impl Walk {
         let directory = parent.subdirectory(name)?;
         let status = directory.own_stat()?;
         self.directory(&directory, path.as_str(), depth)?;
-        Ok(ObservedEntry::Directory { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
+        Ok(directory_entry(&status))
     }
 
     fn file(&mut self, directory: &Directory, name: &OsStr, status: &Stat) -> Result<ObservedEntry, FileError> {
         let size = u64::try_from(status.st_size).unwrap_or_default();
-        if size > FILE_CAP.min(self.bytes_left) {
+        if size > self.file_cap.min(self.bytes_left) {
             return Ok(ObservedEntry::Other(format!("a regular file of {size} bytes, too long to be ours")));
         }
         self.bytes_left -= size;
@@ -176,6 +206,10 @@ impl Walk {
             .map_err(|source| FileError::new("read", directory.path().join(name), source))?;
         Ok(ObservedEntry::File { digest, size, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
     }
+}
+
+fn directory_entry(status: &Stat) -> ObservedEntry {
+    ObservedEntry::Directory { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
 }
 
 /// Whether only this entry is at fault, so that looking at the others goes on.

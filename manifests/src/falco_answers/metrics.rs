@@ -53,6 +53,12 @@ impl Loaded {
         &self.config_files
     }
 
+    /// Whether it names configuration files at all; without them nothing is known of settings.
+    #[must_use]
+    pub fn tells_config(&self) -> bool {
+        !self.config_files.is_empty()
+    }
+
     fn look_up<'a>(&self, files: &'a BTreeMap<String, Vec<Digest>>, base_name: &str) -> &'a [Digest] {
         let found = if self.names_are_stems { files.get(&stem(base_name)) } else { files.get(base_name) };
         found.map(Vec::as_slice).unwrap_or_default()

@@ -93,7 +93,7 @@ impl AdoptError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::TooOld { .. } => "update Falco to 0.38 or later, or set falco.config = \"edit\" in agent.toml",
+            Self::TooOld { .. } => "update Falco to 0.38 or later",
             Self::Unreadable(_) => "Falco does not start with this file: correct it, then adopt again",
             Self::DuplicateKey { .. } => "remove the second one (Falco uses the first), then adopt again",
             Self::RulesFile => "rename rules_file to rules_files, then adopt again",

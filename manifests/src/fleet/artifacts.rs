@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::{ArtifactRequest, VersionRequest};
+use super::{ArtifactRequest, PluginSettings, VersionRequest};
 use crate::name::ArtifactName;
 use crate::reference::{Reference, Source, Tag};
 use crate::yaml::{Mark, Node, Problems, Value, shown};
@@ -15,18 +15,26 @@ pub(super) fn decode(problems: &mut Problems<'_>, node: &Node) -> Vec<ArtifactRe
     let mut artifacts: Vec<ArtifactRequest> = Vec::new();
     for entry in problems.mapping(node, "a map of artifacts", hint).unwrap_or_default() {
         let name = problems.accepted(entry.key_at, ArtifactName::parse(&entry.key));
-        let wanted = match &entry.value.value {
-            Value::Mapping(_) => from_map(problems, &entry.value),
-            _ => from_text(problems, &entry.value),
+        let (wanted, plugin) = match &entry.value.value {
+            Value::Mapping(_) => (from_map(problems, &entry.value), plugin_settings(problems, &entry.value)),
+            _ => (from_text(problems, &entry.value), PluginSettings::default()),
         };
         if let (Some(name), Some((source, version))) = (name, wanted) {
-            artifacts.push(ArtifactRequest { name, source, version, at: problems.location(entry.key_at) });
+            artifacts.push(ArtifactRequest { name, source, version, plugin, at: problems.location(entry.key_at) });
         }
     }
     artifacts
 }
 
 type Wanted = (Option<Source>, VersionRequest);
+
+/// How Falco is to start the artifact, should it be a plugin.
+fn plugin_settings(problems: &mut Problems<'_>, node: &Node) -> PluginSettings {
+    let open_params = node.get("open_params").and_then(|node| {
+        problems.text(node, "the open_params of a plugin", "write them as one text, as in falco.yaml").map(Into::into)
+    });
+    PluginSettings { init_config: node.get("init_config").map(|node| problems.json(node)), open_params }
+}
 
 fn from_text(problems: &mut Problems<'_>, node: &Node) -> Option<Wanted> {
     let text = problems.text(node, "the version of an artifact", FORMS)?;
@@ -39,7 +47,8 @@ fn from_text(problems: &mut Problems<'_>, node: &Node) -> Option<Wanted> {
 }
 
 fn from_map(problems: &mut Problems<'_>, node: &Node) -> Option<Wanted> {
-    let fields = problems.fields(node, "an artifact as a map", &["ref", "version"], &[])?;
+    let fields =
+        problems.fields(node, "an artifact as a map", &["ref", "version", "init_config", "open_params"], &[])?;
     let version = fields.get("version").map(|node| {
         let text = problems.text(node, "a version", FORMS)?;
         problems.accepted(node.at, VersionRequest::parse(text))

@@ -20,8 +20,14 @@ const NOT_SETTINGS: [(&str, &str); 5] = [
     ("rules_files", "falconer writes this key: list the files under `rules_files` of this document itself"),
     ("rules_file", "falconer writes this key: list the files under `rules_files` of this document itself"),
     ("config_files", "falconer writes this key: set the keys that the included files would set under `config`"),
-    ("plugins", "version 1 of this document does not configure plugins: keep this key in the host's falco.yaml"),
-    ("load_plugins", "version 1 of this document does not configure plugins: keep this key in the host's falco.yaml"),
+    (
+        "plugins",
+        "falconer writes this key for the plugins under `artifacts`, which take `init_config` and `open_params`",
+    ),
+    (
+        "load_plugins",
+        "falconer writes this key for the plugins under `artifacts`, which take `init_config` and `open_params`",
+    ),
 ];
 
 pub(super) fn desired_state(file: &str, text: &str) -> Result<DesiredState, Findings> {

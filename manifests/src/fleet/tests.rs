@@ -286,7 +286,7 @@ prop_compose! {
         DesiredState {
             indexes: indexes.into_iter().map(|(name, url)| IndexEntry { name: IndexName::parse(&name).unwrap(), url, at: at() }).collect(),
             artifacts: names.iter().cloned().zip(artifacts.into_values())
-                .map(|(name, (source, version))| ArtifactRequest { name, source, version, at: at() }).collect(),
+                .map(|(name, (source, version))| ArtifactRequest { name, source, version, plugin: PluginSettings::default(), at: at() }).collect(),
             rules_files: files.into_iter().map(file)
                 .chain(names.into_iter().map(|name| RulesEntry::Artifact { name, at: at() })).collect(),
             config: config.into_iter().filter(|(key, _)| key != "rules_files")

@@ -1,15 +1,17 @@
 //! What a host would be after each step, for tests of the planner: a host that does what it is told.
 
+use alloc::collections::BTreeSet;
+
 use super::*;
 use crate::artifact::ArtifactType;
-use crate::composition::{PlacedFile, RulesFile};
+use crate::composition::{Origin, PlacedFile, RulesFile};
 use crate::falco_answers::Loaded;
-use crate::generation::{FILE_MODE, MANIFEST, StagedFile};
+use crate::generation::{DIRECTORY_MODE, FILE_MODE, MANIFEST, StagedFile};
 use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, ObservedFalco, ObservedGeneration, Pointer, RunningFalco};
+use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -58,6 +60,8 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         revision: Revision::parse(&alloc::format!("{revision:02x}").repeat(20)).unwrap(),
         lockfile: Lockfile::new(Digest::of(rules.as_bytes()), Vec::new(), alloc::vec![artifact]),
         rules_files,
+        plugins: Vec::new(),
+        assets: Vec::new(),
         settings: BTreeMap::new(),
     }
 }
@@ -68,6 +72,7 @@ pub(super) fn fresh_host() -> Observed {
         state: AbsolutePath::parse("/state").unwrap(),
         current: Pointer::Missing,
         generations: BTreeMap::new(),
+        plugins: BTreeMap::new(),
         blobs: BTreeSet::new(),
         ledger: Ledger::default(),
         falco: ObservedFalco {
@@ -92,6 +97,18 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
         match step {
             Step::Fetch(fetch) => drop(host.blobs.insert(fetch.layer.clone())),
             Step::Copy(copy) => drop(host.blobs.insert(copy.sha256.clone())),
+            Step::Place(plugin) => {
+                assert!(host.blobs.contains(&plugin.layer));
+                let file = |file: &LockedFile| {
+                    let entry = Entry::File {
+                        sha256: Some(file.sha256.clone()),
+                        size: file.size,
+                        permissions: Permissions::ours(FILE_MODE),
+                    };
+                    (file.path.clone(), entry)
+                };
+                host.plugins.insert(plugin.directory.clone(), Some(plugin.files.iter().map(file).collect()));
+            }
             Step::Stage(draft) => stage(host, draft),
             Step::Validate { generation } if temper == Temper::Refuses => {
                 return Some(Outcome::Refused { generation: *generation, reason: "no".into() });
@@ -104,7 +121,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
             }
             Step::Reload { .. } if temper == Temper::Obeys => load(host),
             Step::Reload { .. } => {}
-            Step::Confirm(confirm) => match is_loaded(host.live_record().unwrap(), host) {
+            Step::Confirm(confirm) => match host.has_loaded(host.live_record().unwrap()) {
                 true => {
                     let generation = confirm.generation;
                     outcome = Outcome::Confirmed { generation, evidence: Evidence::Sha256, validation };
@@ -118,7 +135,8 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                     });
                 }
             },
-            Step::Prune { generations, blobs } => {
+            Step::Prune { generations, plugins, blobs } => {
+                host.plugins.retain(|directory, _| !plugins.contains(directory));
                 generations.iter().for_each(|number| drop(host.generations.remove(number)));
                 host.blobs.retain(|blob| !blobs.contains(blob));
                 host.ledger = host.ledger.without_records(generations);
@@ -132,6 +150,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
     let version = host.falco.version.clone();
     let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
+    let held = held && !host.has_taken_up(wanted);
     let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.clone());
     let (target, wanted) = match (held, good) {
         (false, _) => (Target::Desired, wanted.clone()),
@@ -160,15 +179,21 @@ fn stage(host: &mut Observed, draft: &Draft) {
             crate::generation::Bytes::Text(text) => assert_eq!(Digest::of(text.as_bytes()), file.sha256),
         }
     }
-    let whole = |sha256: &Digest, size| Entry::File { sha256: Some(sha256.clone()), size, mode: FILE_MODE };
+    let whole = |sha256: &Digest, size| Entry::File {
+        sha256: Some(sha256.clone()),
+        size,
+        permissions: Permissions::ours(FILE_MODE),
+    };
     let mut entries: BTreeMap<_, _> = draft
         .files
         .iter()
         .map(|staged| (staged.file.path.clone(), whole(&staged.file.sha256, staged.file.size)))
         .collect();
     entries.insert(RelativePath::parse(MANIFEST).unwrap(), whole(&draft.digest(), draft.manifest.len() as u64));
-    entries.insert(RelativePath::parse("rules").unwrap(), Entry::Directory);
-    let generation = ObservedGeneration { record: Some(draft.record.clone()), entries: Some(entries) };
+    let directory = Entry::Directory { permissions: Permissions::ours(DIRECTORY_MODE) };
+    entries.insert(RelativePath::parse("rules").unwrap(), directory.clone());
+    let generation =
+        ObservedGeneration { root: Some(directory), record: Some(draft.record.clone()), entries: Some(entries) };
     host.generations.insert(draft.record.generation, generation);
 }
 

@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
 use super::*;
-use crate::generation::FILE_MODE;
-use crate::observed::{Entry, Pointer};
+use crate::drift::is_intact;
+use crate::generation::{DIRECTORY_MODE, FILE_MODE};
+use crate::observed::{Entry, Inclusion, Permissions, Pointer};
 
 const ALL: usize = usize::MAX;
 
@@ -11,6 +12,7 @@ fn names(plan: &Plan) -> Vec<&'static str> {
     let name = |step: &Step| match step {
         Step::Fetch(_) => "fetch",
         Step::Copy(_) => "copy",
+        Step::Place(_) => "place",
         Step::Stage(_) => "stage",
         Step::Validate { .. } => "validate",
         Step::Activate { .. } => "activate",
@@ -31,7 +33,8 @@ fn live_rules(host: &mut Observed, number: u64) -> &mut Entry {
 }
 
 fn tamper(host: &mut Observed, number: u64) {
-    *live_rules(host, number) = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, mode: FILE_MODE };
+    *live_rules(host, number) =
+        Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, permissions: Permissions::ours(FILE_MODE) };
 }
 
 #[test]
@@ -52,6 +55,18 @@ fn a_commit_that_changes_nothing_loaded_is_no_change() {
     let plan = pass(&mut host, &composition(2, "a", None), Temper::Obeys, ALL);
     assert!(plan.steps.is_empty());
     assert_eq!(host.ledger.applied.as_ref().unwrap().as_str(), "02".repeat(20));
+}
+
+#[test]
+fn the_same_rules_under_another_version_are_an_update() {
+    let mut host = fresh_host();
+    pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
+    let mut wanted = composition(2, "a", None);
+    wanted.lockfile.artifacts[0].version = "published again".into();
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(kinds(&plan), [ChangeKind::Update]);
+    assert_eq!(host.live_record().unwrap().composition.lockfile, wanted.lockfile);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
 }
 
 #[test]
@@ -76,6 +91,26 @@ fn tampering_is_healed_by_a_new_generation_that_says_so() {
     assert_eq!(names(&plan), ["stage", "validate", "activate", "reload", "confirm"]);
     assert_eq!(host.live_record().unwrap().corrects, plan.drift);
     assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).drift.is_empty());
+}
+
+#[test]
+fn whoever_may_write_into_a_generation_is_drift() {
+    let stranger = Permissions { mode: DIRECTORY_MODE, stranger: Some(1000) };
+    let open = Permissions::ours(0o775);
+    for (permissions, seen) in [(stranger, "0755 of user 1000"), (open, "0775")] {
+        let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
+        pass(&mut host, &wanted, Temper::Obeys, ALL);
+        let generation = host.generations.get_mut(&GenerationNumber(1)).unwrap();
+        generation.root = Some(Entry::Directory { permissions });
+        let rules = RelativePath::parse("rules").unwrap();
+        generation.entries.as_mut().unwrap().insert(rules, Entry::Directory { permissions });
+        assert!(!is_intact(&host, GenerationNumber(1)));
+        let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+        let found: Vec<_> = plan.drift.iter().map(|drift| (drift.kind, &*drift.path, &*drift.observed)).collect();
+        let modes = ["/state/generations/1", "/state/generations/1/rules"].map(|path| (DriftKind::Mode, path, seen));
+        assert_eq!(found, modes);
+        assert_eq!(host.current, Pointer::Generation(GenerationNumber(2)));
+    }
 }
 
 #[test]
@@ -145,6 +180,47 @@ fn a_falco_that_does_not_listen_is_asked_once() {
     assert!(plan.steps.is_empty() && plan.drift.iter().all(|drift| drift.kind == DriftKind::NotLoaded));
     host.falco.running = Some(crate::observed::RunningFalco { pid: 8, started: 2 });
     assert!(!pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "a new process is asked again");
+}
+
+#[test]
+fn a_plugin_is_placed_before_what_needs_it_and_healed_and_pruned() {
+    let mut host = fresh_host();
+    let with_plugin = |revision, content: &str| {
+        let mut wanted = composition(revision, "a", None);
+        let mut artifact = wanted.lockfile.artifacts.first().unwrap().clone();
+        artifact.name = ArtifactName::parse("container").unwrap();
+        artifact.kind = ArtifactType::Plugin;
+        let locked = artifact.contents.first_mut().unwrap();
+        locked.layer = Digest::of(content.as_bytes());
+        let directory = RelativePath::parse(&format!("plugins/container-{}", locked.layer.short())).unwrap();
+        let library = RelativePath::parse("libcontainer.so").unwrap();
+        let mut file = locked.files.first().unwrap().clone();
+        (file.path, file.sha256) = (library.clone(), Digest::of(b"library"));
+        let plugin = PlacedPlugin {
+            name: artifact.name.clone(),
+            layer: locked.layer.clone(),
+            directory: directory.clone(),
+            library,
+            files: alloc::vec![file],
+        };
+        wanted.settings.insert("plugins".into(), directory.as_str().into());
+        wanted.lockfile.artifacts.push(artifact);
+        wanted.plugins.push(plugin);
+        wanted
+    };
+    let wanted = with_plugin(1, "one");
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(names(&plan), ["fetch", "fetch", "place", "stage", "validate", "activate", "reload", "confirm"]);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
+    let directory = wanted.plugins.first().unwrap().directory.clone();
+    host.plugins.insert(directory, Some(BTreeMap::new()));
+    let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!(plan.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Missing]);
+    assert_eq!(names(&plan), ["place", "stage", "validate", "activate", "reload", "confirm"]);
+    for (revision, content) in [(2, "two"), (3, "three"), (4, "four"), (5, "five")] {
+        pass(&mut host, &with_plugin(revision, content), Temper::Obeys, ALL);
+    }
+    assert_eq!(host.plugins.len(), KEEP_GENERATIONS, "a plugin stays as long as a generation that needs it");
 }
 
 #[test]

@@ -2,8 +2,7 @@ use alloc::collections::BTreeMap;
 
 use super::*;
 use crate::artifact::{ArtifactConfig, ArtifactType};
-use crate::catalog::{Blob, Content, IndexAnswer, Published};
-use crate::digest::Digest;
+use crate::catalog::{Blob, IndexAnswer};
 use crate::index;
 use crate::lockfile::LockedFile;
 use crate::name::{ArtifactName, RelativePath};
@@ -69,10 +68,14 @@ impl World {
     }
 
     fn resolve(&mut self, fleet: &str) -> Result<Lockfile, Findings> {
+        self.resolve_after(fleet, None)
+    }
+
+    fn resolve_after(&mut self, fleet: &str, previous: Option<Previous<'_>>) -> Result<Lockfile, Findings> {
         let desired = fleet::parse("fleet.yaml", fleet).unwrap();
         let mut catalog = Catalog::default();
         loop {
-            match resolve(&desired, &catalog)? {
+            match resolve(&desired, &catalog, Platforms::All, previous)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
                     assert!(!lookups.is_empty());
@@ -122,4 +125,30 @@ fn what_cannot_be_is_said_at_its_place() {
     assert_eq!(lines[0].0, 6, "{findings}");
     let findings = world().resolve(&FLEET.replace("falco-rules", "no-such-rules")).unwrap_err();
     assert!(findings.to_string().contains("in none of the indexes (official)"), "{findings}");
+}
+
+#[test]
+fn what_was_pinned_stays_until_it_is_to_be_updated_and_never_gets_lower() {
+    let before = world().resolve(FLEET).unwrap();
+    let mut moved = world();
+    moved.manifests.insert(
+        ("localhost:5000/acme/custom".into(), "1.4.9".into()),
+        moved.manifests[&("localhost:5000/acme/custom".into(), "1.4.2".into())].clone(),
+    );
+    let after = |world: &mut World, lockfile: &Lockfile, update, may_lower| {
+        world.resolve_after(FLEET, Some(Previous { lockfile, update, may_lower }))
+    };
+    assert_eq!(after(&mut moved, &before, Update::Nothing, false).unwrap(), before);
+    assert!(moved.asked.is_empty(), "nothing is asked for what is pinned: {:?}", moved.asked);
+    let names = BTreeSet::from([ArtifactName::parse("custom-rules").unwrap()]);
+    let updated = after(&mut moved, &before, Update::Only(&names), false).unwrap();
+    let tag = |lockfile: &Lockfile| lockfile.artifacts[0].tag.clone().unwrap().to_string();
+    assert_eq!((tag(&before), tag(&updated)), ("1.4.2".to_string(), "1.4.9".to_string()));
+    assert_eq!(updated.artifacts[1], before.artifacts[1]);
+    assert_eq!(updated.indexes, before.indexes);
+    let mut higher = before.clone();
+    higher.artifacts[1].version = "9.0.0".into();
+    let findings = after(&mut world(), &higher, Update::All, false).unwrap_err();
+    assert!(findings.to_string().contains("lower than 9.0.0, which is locked"), "{findings}");
+    assert!(after(&mut world(), &higher, Update::All, true).is_ok());
 }

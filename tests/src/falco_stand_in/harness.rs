@@ -87,11 +87,23 @@ impl FalcoStandIn {
     /// # Errors
     /// When it cannot be started.
     pub fn start_with(config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {
+        Self::spawn(&binary()?, config_file, faults, arguments)
+    }
+
+    /// Starts a copy of it, so that it is told from those of other tests by its file.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_program(program: &Path, config_file: &Path, faults: &[Fault]) -> io::Result<Self> {
+        Self::spawn(program, config_file, faults, &[])
+    }
+
+    fn spawn(program: &Path, config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {
         let port = free_port()?;
         let directory = tempfile::tempdir()?;
         let output = directory.path().join("output");
         let file = std::fs::File::create(&output)?;
-        let child = Command::new(binary()?)
+        let child = Command::new(program)
             .args(["-o", &format!("webserver.listen_port={port}"), "-c"])
             .arg(config_file)
             .args(faults.iter().map(|fault| fault.argument()))

@@ -97,6 +97,9 @@ async fn live(options: &Options, load: Load) -> Result<ExitCode, String> {
             _ = interrupt.recv() => break,
             () = until(crash) => std::process::abort(),
             _ = hangup.recv() => {
+                if options.faults.ignore_sighup {
+                    say(&mut io::stderr(), "SIGHUP ignored");
+                }
                 if options.faults.ignore_sighup || reload_is_noop(Some(&options.release), &load.settings) {
                     continue;
                 }

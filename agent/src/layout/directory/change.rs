@@ -98,7 +98,11 @@ impl Directory {
         match self.subdirectory(name) {
             Ok(directory) => Ok(directory),
             Err(error) if error.is_not_found() => {
-                let directory = self.create_subdirectory(name)?;
+                let directory = match self.create_subdirectory(name) {
+                    // Somebody else was faster.
+                    Err(error) if error.is_there_already() => self.subdirectory(name)?,
+                    created => created?,
+                };
                 self.sync()?;
                 Ok(directory)
             }

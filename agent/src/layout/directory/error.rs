@@ -32,6 +32,12 @@ impl FileError {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether something of that name exists.
+    #[must_use]
+    pub fn is_there_already(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AlreadyExists
+    }
+
     /// Whether the directory has no such subdirectory because something else stands there: a symbolic link or a file.
     #[must_use]
     pub fn is_not_a_directory(&self) -> bool {

@@ -106,3 +106,20 @@ fn who_swaps_a_file_for_a_link_while_it_is_opened_is_not_followed() {
         assert_eq!(secrets, 0);
     });
 }
+
+#[test]
+fn many_may_create_the_same_directory() {
+    let temporary = TempDir::new().unwrap();
+    for round in 0..200 {
+        let path = temporary.path().join(format!("{round}/state"));
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    Directory::open_or_create(&path).unwrap();
+                });
+            }
+        });
+    }
+}

@@ -26,7 +26,7 @@ fn a_directory_that_does_not_exist_reads_as_empty_and_is_not_created() {
 fn the_first_lock_creates_what_belongs_there() {
     let sandbox = Sandbox::new();
     let _locked = sandbox.lock();
-    assert_eq!(names(&sandbox.path()), ["format", "generations", "lock", "store", "tmp"]);
+    assert_eq!(names(&sandbox.path()), ["format", "generations", "lock", "plugins", "store", "tmp"]);
     assert_eq!(fs::read_to_string(sandbox.at("format")).unwrap(), "1\n");
     for (name, expected) in
         [("", 0o755), ("generations", 0o755), ("store/blobs/sha256", 0o755), ("format", 0o644), ("lock", 0o600)]

@@ -1,0 +1,132 @@
+//! Plugins: where they are placed, and how Falco is told.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use super::PlacedPlugin;
+use super::compose::{LOCK_AGAIN, Place, content_for, finding};
+use crate::artifact::ArtifactType;
+use crate::finding::{Finding, Location};
+use crate::fleet::{ArtifactRequest, DesiredState};
+use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
+use crate::name::{ArtifactName, RelativePath};
+
+const PLUGINS: &str = "plugins";
+const LOAD_PLUGINS: &str = "load_plugins";
+
+/// The plugins among the artifacts, sorted by name.
+pub(super) fn placed(
+    desired: &DesiredState,
+    lockfile: &Lockfile,
+    place: &Place<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<PlacedPlugin> {
+    let mut placed = Vec::new();
+    for request in &desired.artifacts {
+        let Some(artifact) = lockfile.artifact(&request.name) else { continue };
+        match artifact.kind {
+            ArtifactType::Plugin => match plugin(request, artifact, place) {
+                Ok(plugin) => placed.push(plugin),
+                Err(finding) => findings.push(finding),
+            },
+            _ if request.plugin.init_config.is_some() || request.plugin.open_params.is_some() => {
+                let message =
+                    format!("artifact `{}` is of type {} and takes no plugin settings", request.name, artifact.kind);
+                findings.push(finding(&request.at, message, "take `init_config` and `open_params` out"));
+            }
+            _ => {}
+        }
+    }
+    placed.sort_by(|a, b| a.name.cmp(&b.name));
+    placed
+}
+
+/// That an artifact has no content for the host.
+pub(super) fn not_for(at: &Location, name: &ArtifactName, platform: &str) -> Finding {
+    let message = format!("artifact `{name}` has no content for {platform} in the lockfile");
+    finding(at, message, "ask for a version that is published for this platform")
+}
+
+fn plugin(request: &ArtifactRequest, artifact: &LockedArtifact, place: &Place<'_>) -> Result<PlacedPlugin, Finding> {
+    let name = &request.name;
+    let content = content_for(artifact, place.platform).ok_or_else(|| not_for(&request.at, name, place.platform))?;
+    let is_library = |file: &&LockedFile| file.path.as_str().ends_with(".so");
+    let libraries: Vec<_> = content.files.iter().filter(is_library).collect();
+    let by_name = format!("lib{name}.so");
+    let library = match libraries.as_slice() {
+        [library] => Some(*library),
+        several => several.iter().find(|library| library.path.base_name() == by_name).copied(),
+    };
+    let Some(library) = library else {
+        let message = format!("the archive of plugin `{name}` holds no library that could be meant");
+        return Err(finding(
+            &request.at,
+            message,
+            "publish it with one file that ends in .so, or with one called lib<name>.so",
+        ));
+    };
+    // The version is there for people, the digest makes the path another one for other bytes.
+    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '_' };
+    let version: String = artifact.version.chars().map(plain).collect();
+    let directory = format!("plugins/{name}-{version}-{}", content.layer.short());
+    Ok(PlacedPlugin {
+        name: name.clone(),
+        layer: content.layer.clone(),
+        directory: RelativePath::parse(&directory)
+            .map_err(|_| finding(&request.at, format!("`{directory}` is no path"), LOCK_AGAIN))?,
+        library: library.path.clone(),
+        files: content.files.clone(),
+    })
+}
+
+/// The keys `plugins` and `load_plugins`, whole: the host's own entries with ours among them, nothing registered twice.
+///
+/// Falco loads the plugins that `load_plugins` names, or all where that key is absent (Falco's
+/// `userspace/falco/configuration.cpp`).
+pub(super) fn settings(desired: &DesiredState, placed: &[PlacedPlugin], place: &Place<'_>) -> BTreeMap<String, Value> {
+    if placed.is_empty() {
+        return BTreeMap::new();
+    }
+    let list = |key: &str| place.host.get(key).and_then(Value::as_array).cloned();
+    let mut entries = list(PLUGINS).unwrap_or_default();
+    let named = |entry: &Value| entry.get("name").and_then(Value::as_str).map(ToString::to_string);
+    let mut load = list(LOAD_PLUGINS).unwrap_or_else(|| entries.iter().filter_map(named).map(Value::String).collect());
+    for plugin in placed {
+        let host = entries.iter().position(|entry| named(entry).as_deref() == Some(plugin.name.as_str()));
+        let before = host.and_then(|index| entries.get(index)).and_then(Value::as_object);
+        let entry = Value::Object(entry(desired, plugin, before, place));
+        match host.and_then(|index| entries.get_mut(index)) {
+            Some(slot) => *slot = entry,
+            None => entries.push(entry),
+        }
+        let name = Value::String(plugin.name.to_string());
+        if !load.contains(&name) {
+            load.push(name);
+        }
+    }
+    BTreeMap::from([(PLUGINS.to_string(), Value::Array(entries)), (LOAD_PLUGINS.to_string(), Value::Array(load))])
+}
+
+fn entry(
+    desired: &DesiredState,
+    plugin: &PlacedPlugin,
+    host: Option<&Map<String, Value>>,
+    place: &Place<'_>,
+) -> Map<String, Value> {
+    let mut entry = host.cloned().unwrap_or_default();
+    let library = place.state.join(&plugin.directory).join(&plugin.library);
+    entry.insert("name".to_string(), Value::String(plugin.name.to_string()));
+    entry.insert("library_path".to_string(), Value::String(library.to_string()));
+    let wanted = desired.artifacts.iter().find(|request| request.name == plugin.name).map(|request| &request.plugin);
+    if let Some(init_config) = wanted.and_then(|wanted| wanted.init_config.clone()) {
+        entry.insert("init_config".to_string(), init_config);
+    }
+    if let Some(open_params) = wanted.and_then(|wanted| wanted.open_params.clone()) {
+        entry.insert("open_params".to_string(), Value::String(open_params));
+    }
+    entry
+}

@@ -1,0 +1,118 @@
+//! kill -9 before every system call that changes the disk: a crash is a prefix, and the next pass converges.
+
+use falconer_tests::trace::{self, CHANGES, Call};
+
+use super::*;
+
+/// How many points of a run are tried where not all are.
+const SAMPLE: usize = 12;
+
+/// A host, and a pass on it that is to be killed.
+pub(super) struct Story<'a> {
+    pub(super) name: &'a str,
+    pub(super) host: &'a Host,
+    /// The exit code of the pass, and of the one after a kill.
+    pub(super) code: i32,
+    /// The version that is live in the end.
+    pub(super) version: u32,
+}
+
+/// The `nth` call of that name in a run.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    pub(super) call: Call,
+    pub(super) nth: usize,
+}
+
+/// Every call of a run that changes something below the host's directory.
+pub(super) fn points(story: &Story<'_>) -> Vec<Point> {
+    let (run, calls) = trace::record(&once(story.host), CHANGES, false);
+    let _as_wanted = run.ended_with(story.code);
+    let mut points = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        if call.changes(&story.host.path("")) && call.is_repeatable() {
+            let before = calls.iter().take(at + 1);
+            let nth = before.filter(|other| other.name == call.name && call.place_matches(other)).count();
+            points.push(Point { nth, call: call.clone() });
+        }
+    }
+    assert!(points.len() > 20, "{}: {points:#?}", story.name);
+    points
+}
+
+pub(super) fn kill_everywhere(story: &Story<'_>) {
+    if !trace::is_permitted() {
+        return;
+    }
+    let saved = Saved::of(story.host);
+    let all = points(story);
+    let before = {
+        saved.restore();
+        Live::on(story.host)
+    };
+    let (total, chosen) = (all.len(), sample(all, SAMPLE));
+    let (mut missed, mut violations) = (Vec::new(), Vec::new());
+    for point in &chosen {
+        saved.restore();
+        let run = trace::inject(&once(story.host), &point.call, &format!("signal=KILL:when={}", point.nth));
+        if run.code.is_some() {
+            missed.push(point);
+        }
+        // What somebody had tampered with before is what it was, until it is healed.
+        if Live::on(story.host) != before
+            && let Some(broken) = broken_promise(story.host)
+        {
+            violations.push(format!("{point:?}: {broken}"));
+        }
+        let after = falconer_tests::host::run(&mut once(story.host));
+        let live = Live::on(story.host).map(|live| live.rules("acme-rules.yaml"));
+        if after.code != Some(story.code) || live != Some(rules(story.version)) || broken_promise(story.host).is_some()
+        {
+            violations.push(format!("{point:?}: does not converge: {after:?}"));
+        }
+    }
+    let kills = chosen.len() - missed.len();
+    say(&format!(
+        "{}: {kills} kills at {} of {total} points, {} violations",
+        story.name,
+        chosen.len(),
+        violations.len()
+    ));
+    assert!(violations.is_empty(), "{violations:#?}");
+    assert!(missed.is_empty(), "not every point is reached: {missed:#?}");
+}
+
+#[test]
+fn a_first_pass_is_killed() {
+    let host = Host::new();
+    commit(&host, 1);
+    let _adopted = host.falconer(["adopt"]).ended_with(0);
+    kill_everywhere(&Story { name: "install", host: &host, code: 0, version: 1 });
+}
+
+#[test]
+fn an_update_is_killed() {
+    let host = installed();
+    commit(&host, 2);
+    kill_everywhere(&Story { name: "update", host: &host, code: 0, version: 2 });
+}
+
+#[test]
+fn a_healing_pass_is_killed() {
+    let host = installed();
+    std::fs::write(host.live("acme-rules.yaml"), "- list: somebody_elses\n  items: []\n").unwrap();
+    kill_everywhere(&Story { name: "heal", host: &host, code: 0, version: 1 });
+}
+
+#[test]
+fn a_pruning_pass_is_killed() {
+    let host = installed();
+    for n in 2..=3 {
+        commit(&host, n);
+        converges(&host, n);
+    }
+    commit(&host, 4);
+    kill_everywhere(&Story { name: "prune", host: &host, code: 0, version: 4 });
+    converges(&host, 4);
+    assert!(!host.path("state/generations/1").exists(), "the oldest is gone");
+}
