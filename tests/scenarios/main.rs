@@ -10,6 +10,7 @@ mod first_host;
 mod git_room;
 mod no_roots;
 mod published_form;
+mod publishing;
 mod registry_access;
 mod registry_room;
 mod report;
