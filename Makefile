@@ -1,5 +1,6 @@
 # demo     builds falconer and shows its main job, in the sandbox ./demo
 # test     all tests, against real servers on this machine
+# bench    what a pass costs in time, memory, requests and bytes; compared with falcoctl where it is in PATH
 # check    formatting, lints, documentation
 # release  the program to install, in target/release
 # install  program, units, example settings, completions and man pages; PREFIX and DESTDIR are honoured
@@ -13,7 +14,7 @@ released = $(target)/release/falconer
 share = $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check packages release install
+.PHONY: demo test bench check packages release install
 
 demo:
 	@sh .ci/packages build
@@ -24,6 +25,9 @@ test:
 	@sh .ci/packages build test
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
+
+bench: release
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
 
 check:
 	@sh .ci/packages build

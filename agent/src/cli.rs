@@ -7,6 +7,7 @@ mod import;
 mod index;
 mod lock;
 mod print;
+mod progress;
 mod table;
 
 use std::process::ExitCode;

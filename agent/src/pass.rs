@@ -10,6 +10,8 @@
 
 mod apply;
 mod error;
+mod fetch;
+mod indexes;
 mod inspect;
 mod lookup;
 mod observe;
@@ -33,6 +35,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use rooms::{Agent, Sources};
 
@@ -222,8 +225,9 @@ async fn follow(
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
-    if let Some(error) = host.impaired.take() {
-        return (None, Some(failure.unwrap_or(error)));
+    // Not taken where something else is said: that may be tried once more.
+    if host.impaired.is_some() {
+        return (None, failure.or_else(|| host.impaired.take()));
     }
     match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
         Ok(wanted) => (Some(wanted), failure),

@@ -7,19 +7,24 @@
 //!   to its own origin or to a token realm that may have them ([`Access::token_realms`]), and never along a redirect.
 //! - One deadline spans all attempts, redirects and token requests of an exchange. What may pass by itself (429, 5xx, a
 //!   broken connection) is tried again, as [`Limits::backoff`] says and after the wait that the registry asks for.
+//! - Content is asked for at the registry's mirror first, where it has one ([`Access::mirror`]), and at the registry itself
+//!   when the mirror does not have it or fails in any way. Names in errors are those of who was asked.
+//! - Of exchanges at the same time a registry gets [`Limits::per_host`] at the most; the others wait for their turn.
 
 mod access;
 mod attempt;
 mod auth;
+mod docker;
 mod error;
+mod mirror;
 mod pull;
 mod push;
 mod realm;
 mod tags;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,11 +33,13 @@ use falconer_manifests::digest::Digest;
 use falconer_manifests::reference::{Source, Tag};
 use url::Url;
 
-pub use self::access::{Access, Credentials, CredentialsError};
+pub use self::access::{Access, ClientCredentials, Credentials, Mirror};
 use self::auth::Known;
+pub use self::docker::CredentialsError;
 pub use self::error::{Missing, Problem, RegistryError};
+use self::mirror::{First, Hosts};
 pub use self::push::Pushed;
-use crate::transfer::{Backoff, Deadline, Pace};
+use crate::transfer::{Backoff, Clients, Output, Pace};
 
 /// A repository of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +119,8 @@ pub struct Limits {
     pub pace: Pace,
     /// When a request is tried again. Default: four attempts.
     pub backoff: Backoff,
+    /// How many exchanges a registry gets at the same time. Default 4.
+    pub per_host: usize,
 }
 
 impl Default for Limits {
@@ -123,6 +132,7 @@ impl Default for Limits {
             blob_time: Duration::from_secs(600),
             pace: Pace::default(),
             backoff: Backoff::default(),
+            per_host: 4,
         }
     }
 }
@@ -130,19 +140,21 @@ impl Default for Limits {
 /// All registries, and what is known of them: settings, credentials, and the tokens that they gave us.
 #[derive(Debug)]
 pub struct Registries {
-    client: reqwest::Client,
+    clients: Clients,
     access: BTreeMap<String, Access>,
     docker_config: Option<PathBuf>,
     limits: Limits,
     known: Mutex<Known>,
+    hosts: Hosts,
 }
 
 impl Registries {
-    /// Registries reached through `client`, which must not follow redirects by itself ([`crate::transfer::client`]). `access` is
-    /// by host and optional port, as references write it; a registry that is not in it is asked over https.
+    /// Registries reached through `clients`, which must not follow redirects by themselves ([`crate::transfer::client`]).
+    /// `access` is by host and optional port, as references write it; a registry that is not in it is asked over https.
     #[must_use]
-    pub fn new(client: reqwest::Client, access: BTreeMap<String, Access>) -> Self {
-        Self { client, access, docker_config: None, limits: Limits::default(), known: Mutex::default() }
+    pub fn new(clients: impl Into<Clients>, access: BTreeMap<String, Access>) -> Self {
+        let (limits, known, hosts) = (Limits::default(), Mutex::default(), Hosts::default());
+        Self { clients: clients.into(), access, docker_config: None, limits, known, hosts }
     }
 
     /// Also takes credentials from the docker config file at `path`, for registries whose [`Access`] has none. The file is
@@ -164,32 +176,35 @@ impl Registries {
     /// [`RegistryError`]; when the bytes do not match the digest that was asked for or the one that the registry states,
     /// no bytes are given.
     pub async fn manifest(&self, repository: &Repository, wanted: &TagOrDigest) -> Result<Fetched, RegistryError> {
-        let deadline = Deadline::after(self.limits.manifest_time);
-        self.fetch_manifest(repository, wanted, deadline).await.map_err(|problem| problem.of(wanted.of(repository)))
+        let (time, subject) = (self.limits.manifest_time, |at: &Repository| wanted.of(at));
+        let ask = async |at: &Repository, deadline| self.fetch_manifest(at, wanted, deadline).await;
+        self.ask_around(repository, First::Mirror, time, subject, ask).await
     }
 
-    /// The digest under a tag, by a HEAD request. `None` when the registry does not state one of sha256: then only
-    /// [`Self::manifest`] can tell. A digest from here is the registry's word; content fetched by it is checked.
+    /// The digest under a tag, by a HEAD request, and by no other where a token is known. `None` when the registry does not
+    /// state one of sha256: then only [`Self::manifest`] can tell. A digest from here is the registry's word; content
+    /// fetched by it is checked.
     ///
     /// # Errors
     /// [`RegistryError`], also when there is no such tag.
     pub async fn head(&self, repository: &Repository, wanted: &TagOrDigest) -> Result<Option<Digest>, RegistryError> {
-        let deadline = Deadline::after(self.limits.manifest_time);
-        self.stated_digest(repository, wanted, deadline).await.map_err(|problem| problem.of(wanted.of(repository)))
+        let (time, subject) = (self.limits.manifest_time, |at: &Repository| wanted.of(at));
+        let ask = async |at: &Repository, deadline| self.stated_digest(at, wanted, deadline).await;
+        self.ask_around(repository, First::Mirror, time, subject, ask).await
     }
 
-    /// The tags of a repository, in the order of the registry.
+    /// The tags of a repository, in the order of the registry. A mirror is asked only where the registry cannot be reached.
     ///
     /// # Errors
     /// [`RegistryError`]
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let deadline = Deadline::after(self.limits.manifest_time);
-        self.list_tags(repository, deadline).await.map_err(|problem| problem.of(repository.to_string()))
+        let ask = async |at: &Repository, deadline| self.list_tags(at, deadline).await;
+        self.ask_around(repository, First::Origin, self.limits.manifest_time, ToString::to_string, ask).await
     }
 
     /// Writes a blob of `size` bytes to `out`. Only after `Ok` is what was written the blob: an error may leave a part
-    /// of it, or wrong bytes, behind. Nothing is asked for when `size` is above `cap`. Once the body has begun, nothing
-    /// is tried again, since what was written cannot be taken back.
+    /// of it, or wrong bytes, behind. Nothing is asked for when `size` is above `cap`. A body that breaks off is asked for
+    /// again from its beginning.
     ///
     /// # Errors
     /// [`RegistryError`], e.g. when the body is longer or shorter than `size`, or is not what `digest` names.
@@ -199,16 +214,20 @@ impl Registries {
         digest: &Digest,
         size: u64,
         cap: u64,
-        out: &mut (dyn Write + Send),
+        out: &mut dyn Output,
     ) -> Result<(), RegistryError> {
-        let deadline = Deadline::after(self.limits.blob_time);
-        let fetch = async {
-            if size > cap {
-                return Err(Problem::TooLarge { size, cap });
+        let subject = |at: &Repository| format!("{at}@{digest}");
+        if size > cap {
+            return Err(Problem::TooLarge { size, cap }.of(subject(repository)));
+        }
+        let mut begun = false;
+        let ask = async |at: &Repository, deadline| {
+            if std::mem::replace(&mut begun, true) {
+                out.start_over().map_err(Problem::Output)?;
             }
-            self.fetch_blob(repository, digest, size, deadline, out).await
+            self.fetch_blob(at, digest, size, deadline, &mut *out).await
         };
-        fetch.await.map_err(|problem| problem.of(format!("{repository}@{digest}")))
+        self.ask_around(repository, First::Mirror, self.limits.blob_time, subject, ask).await
     }
 
     fn access(&self, registry: &str) -> Option<&Access> {
@@ -229,6 +248,7 @@ impl Registries {
 }
 
 /// The host that serves a registry: Docker Hub's has another name than its references.
-fn host_of(registry: &str) -> &str {
+#[must_use]
+pub fn host_of(registry: &str) -> &str {
     if registry == "docker.io" { "registry-1.docker.io" } else { registry }
 }

@@ -5,6 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "settings are read here, once")]
 
 pub mod document;
+mod environment;
+pub mod registries;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +24,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use document::{Credentials as WrittenCredentials, Document};
+use environment::Environment;
+pub use registries::Registry;
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -48,6 +54,8 @@ pub struct Settings {
     pub registries: BTreeMap<String, Registry>,
     /// Docker's file of registry logins.
     pub docker_config: Option<PathBuf>,
+    /// The directory for what can be had again, of the user that runs us.
+    pub cache: Option<PathBuf>,
     /// Where the drift report is pushed.
     pub report: Option<Remote>,
     /// Top-level keys of Falco's configuration that the repository may set.
@@ -121,17 +129,6 @@ pub struct Schedule {
     pub resolve_every: Duration,
 }
 
-/// What is special about a registry.
-#[derive(Debug, Default)]
-pub struct Registry {
-    /// Whether it speaks HTTP without TLS.
-    pub plain_http: bool,
-    /// How to get in.
-    pub credentials: Credentials,
-    /// Hosts besides the registry's own that may be sent its credentials for a token.
-    pub token_realms: Vec<String>,
-}
-
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -151,6 +148,16 @@ pub enum SettingsError {
         /// What is wrong.
         malformed: Malformed,
     },
+    /// What stands in a place, a key or a variable of the environment, cannot be used.
+    #[error("{place} {problem}")]
+    Refused {
+        /// The place.
+        place: String,
+        /// What is wrong, without a secret.
+        problem: String,
+        /// The next act.
+        hint: String,
+    },
 }
 
 impl SettingsError {
@@ -169,6 +176,7 @@ impl SettingsError {
             ),
             Self::Form(_) => "correct the settings and run this again".to_string(),
             Self::Value { malformed, .. } => malformed.hint.to_string(),
+            Self::Refused { hint, .. } => hint.clone(),
         }
     }
 }
@@ -183,7 +191,7 @@ pub fn read(path: &Path) -> Result<Settings, SettingsError> {
     let document = parse(&file, &text)?;
     let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base = fs_err::canonicalize(base).map_err(SettingsError::Read)?;
-    let mut settings = check(&file, document, base)?;
+    let mut settings = check(&file, document, base, &variable)?;
     let policy = settings.base.join("policy.toml");
     if policy.exists() {
         let text = fs_err::read_to_string(&policy).map_err(SettingsError::Read)?;
@@ -201,7 +209,12 @@ pub fn read(path: &Path) -> Result<Settings, SettingsError> {
 pub fn without_file() -> Result<Settings, SettingsError> {
     let base = std::env::current_dir().map_err(SettingsError::Read)?;
     let document = parse("defaults", "host = \"localhost\"\n[repository]\nurl = \".\"\n")?;
-    check("defaults", document, base)
+    check("defaults", document, base, &variable)
+}
+
+/// A variable of our environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, SettingsError> {
@@ -209,7 +222,13 @@ fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Se
     toml::from_str(text).map_err(|error| SettingsError::Form(toml_finding(file, text, &error, hint)))
 }
 
-fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, SettingsError> {
+fn check(
+    file: &str,
+    document: Document,
+    base: PathBuf,
+    environment: &Environment<'_>,
+) -> Result<Settings, SettingsError> {
+    let files = Files { settings: file, base: &base, credentials: environment("CREDENTIALS_DIRECTORY") };
     let value = |key: &'static str| {
         let file = file.to_string();
         move |malformed| SettingsError::Value { file, key, malformed }
@@ -221,17 +240,20 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
     };
     let host = document.host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let repository = document.repository;
-    let credentials = |written: WrittenCredentials| read_credentials(&base, written);
     let remote = |url: String, deadline: Option<document::Period>, credentials: WrittenCredentials| {
         let deadline = deadline.map_or(GIT_DEADLINE, |document::Period(deadline)| deadline);
-        Ok::<_, SettingsError>(Remote { url, deadline, credentials: read_credentials(&base, credentials)? })
+        Ok::<_, SettingsError>(Remote { url, deadline, credentials: read_credentials(&files, credentials)? })
     };
-    let mut registries = BTreeMap::new();
-    for (name, registry) in document.registries {
-        let credentials = credentials(registry.credentials)?;
-        let plain_http = registry.plain_http;
-        registries.insert(name, Registry { plain_http, credentials, token_realms: registry.token_realms });
+    let mut registries = registries::check(&files, document.registries)?;
+    for (name, login) in environment::logins(environment)? {
+        let registry = registries.remove(&name).unwrap_or_default();
+        registries.insert(name, registry.with_credentials(login));
     }
+    let docker_config = match (environment::docker_config(environment), document.docker.config) {
+        (Some(path), _) => Some(path),
+        (None, Some(path)) => Some(files.path(&path)?),
+        (None, None) => docker_config(environment),
+    };
     Ok(Settings {
         identity: Identity { host: HostName::parse(&host).map_err(value("host"))?, labels: document.labels },
         repository: Repository {
@@ -255,7 +277,8 @@ fn check(file: &str, document: Document, base: PathBuf) -> Result<Settings, Sett
         schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
         drift: document.drift.mode,
         registries,
-        docker_config: docker_config(),
+        docker_config,
+        cache: cache(environment),
         report: match document.report {
             Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
             None => None,
@@ -277,23 +300,63 @@ fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {
 }
 
 /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, as Docker looks for it.
-fn docker_config() -> Option<PathBuf> {
-    let directory = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+fn docker_config(environment: &Environment<'_>) -> Option<PathBuf> {
+    let directory = environment("DOCKER_CONFIG").map(PathBuf::from);
+    let home = || environment("HOME").map(|home| Path::new(&home).join(".docker"));
     directory.or_else(home).map(|directory| directory.join("config.json"))
 }
 
-fn read_credentials(base: &Path, written: WrittenCredentials) -> Result<Credentials, SettingsError> {
-    let secret = |file: Option<PathBuf>| -> Result<Option<SecretString>, SettingsError> {
-        let Some(file) = file else { return Ok(None) };
-        let text = fs_err::read_to_string(base.join(file)).map_err(SettingsError::Read)?;
-        Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']))))
-    };
+/// `$XDG_CACHE_HOME/falconer`, else `~/.cache/falconer` (XDG base directory specification, which wants absolute paths).
+fn cache(environment: &Environment<'_>) -> Option<PathBuf> {
+    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".cache"));
+    absolute("XDG_CACHE_HOME").or_else(home).map(|cache| cache.join("falconer"))
+}
+
+/// The files that the settings name.
+struct Files<'a> {
+    /// agent.toml, for messages.
+    settings: &'a str,
+    /// What relative paths are relative to.
+    base: &'a Path,
+    /// The directory in which systemd gives us what `LoadCredential=` and its like name (systemd.exec).
+    credentials: Option<String>,
+}
+
+impl Files<'_> {
+    /// The path that `written` stands for: `credential:NAME` is a credential of systemd's.
+    fn path(&self, written: &Path) -> Result<PathBuf, SettingsError> {
+        let Some(name) = written.to_str().and_then(|text| text.strip_prefix("credential:")) else {
+            return Ok(self.base.join(written));
+        };
+        let refused = |problem, hint| self.refused(&format!("`credential:{name}`"), problem, hint);
+        if name.is_empty() || name.contains('/') || name == ".." {
+            return Err(refused("is not the name of a credential", "name what LoadCredential= in the unit names"));
+        }
+        let hint = "start falconer by systemd, with LoadCredential= for this name in the unit";
+        let directory =
+            self.credentials.as_ref().ok_or_else(|| refused("names a credential, and there are none", hint));
+        Ok(Path::new(directory?).join(name))
+    }
+
+    fn text(&self, written: &Path) -> Result<String, SettingsError> {
+        fs_err::read_to_string(self.path(written)?).map_err(SettingsError::Read)
+    }
+
+    fn refused(&self, key: &str, problem: &str, hint: &str) -> SettingsError {
+        let place = format!("{key} in {}", self.settings);
+        SettingsError::Refused { place, problem: problem.to_string(), hint: hint.to_string() }
+    }
+}
+
+fn read_credentials(files: &Files<'_>, written: WrittenCredentials) -> Result<Credentials, SettingsError> {
+    let secret = |file: Option<PathBuf>| file.map(|file| files.secret(&file)).transpose();
+    let path = |file: Option<PathBuf>| file.map(|file| files.path(&file)).transpose();
     Ok(Credentials {
         username: written.username,
         password: secret(written.password_file)?,
         token: secret(written.token_file)?,
-        identity_file: written.identity_file.map(|file| base.join(file)),
-        known_hosts_file: written.known_hosts_file.map(|file| base.join(file)),
+        identity_file: path(written.identity_file)?,
+        known_hosts_file: path(written.known_hosts_file)?,
     })
 }

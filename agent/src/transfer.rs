@@ -3,8 +3,10 @@
 //! A leaf that rooms use; it knows no room.
 
 mod backoff;
+mod clients;
 mod pace;
 mod redirect;
+mod roots;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +16,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 pub use self::backoff::{Backoff, may_pass};
-pub use self::pace::{Pace, StreamError, stream};
+pub use self::clients::{Clients, Tls, TlsError, authority, client, client_with, direct_client};
+pub use self::pace::{Output, Pace, StreamError, stream};
 pub use self::redirect::{REDIRECTS, RedirectError, is_redirect, leads_inside, redirect_target, same_origin};
 
 /// The longest wait that a server's `Retry-After` can ask of us.
@@ -78,29 +81,6 @@ pub enum BodyError {
     /// The deadline passed.
     #[error(transparent)]
     Late(#[from] DeadlinePassed),
-}
-
-/// The client behind all our HTTP: rustls with the system's roots, proxies from the environment, no redirect followed by itself.
-///
-/// # Errors
-/// When TLS cannot be set up, e.g. because the system has no roots.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    client_with(&[])
-}
-
-/// As [`client`], and it trusts `roots` besides the system's.
-///
-/// # Errors
-/// When TLS cannot be set up, e.g. because a root is no certificate.
-pub fn client_with(roots: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
-    install_tls_provider();
-    reqwest::Client::builder()
-        .tls_certs_merge(roots.iter().cloned())
-        .user_agent(concat!("falconer/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_idle_timeout(Duration::from_secs(600))
-        .build()
 }
 
 /// Makes ring the process's TLS provider. Calling it again changes nothing.

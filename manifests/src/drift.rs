@@ -67,8 +67,13 @@ impl DriftKind {
 #[must_use]
 pub fn drift(observed: &Observed) -> Vec<Drift> {
     let mut drift = pointer_drift(observed);
-    if let Some((number, generation)) = observed.live() {
-        drift.extend(generation_drift(observed, number, generation));
+    // Whoever moves the pointer away does not hide what was done to the generation that it should name.
+    let meant = match drift.is_empty() {
+        true => observed.live().map(|(number, _)| number),
+        false => observed.ledger.good,
+    };
+    if let Some((number, generation)) = meant.and_then(|number| observed.generations.get_key_value(&number)) {
+        drift.extend(generation_drift(observed, *number, generation));
         let plugins = generation.record.iter().flat_map(|record| &record.composition.plugins);
         drift.extend(plugins.flat_map(|plugin| plugin_drift(observed, plugin)));
     }

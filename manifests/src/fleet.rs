@@ -59,7 +59,7 @@ pub struct DesiredState {
 pub struct IndexEntry {
     /// Its name, unique in the document.
     pub name: IndexName,
-    /// Where it is: an http, https or file URL without credentials.
+    /// Where it is, without credentials: what [`crate::index::IndexLocation::parse`] takes.
     pub url: String,
     /// The entry in the document; line 0 for the default index.
     pub at: Location,

@@ -12,9 +12,11 @@ use crate::name::ArtifactName;
 use crate::reference::Source;
 
 mod decode;
+mod location;
 mod search;
 
-pub use self::search::{MIN_SCORE, score};
+pub use location::{IndexLocation, LocationError};
+pub use search::{MIN_SCORE, score};
 
 /// The size in bytes that an index may have: more than 300 times that of the official one, room for 100,000 short entries.
 pub const INDEX_CAP: usize = 8 << 20;

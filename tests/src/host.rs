@@ -177,7 +177,13 @@ impl Host {
     /// A falconer that is not started yet.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = self.hermetic(falconer());
+        self.command_of(&falconer())
+    }
+
+    /// As [`Self::command`], of another build or another program.
+    #[must_use]
+    pub fn command_of(&self, program: &Path) -> Command {
+        let mut command = self.hermetic(program);
         command.env("FALCONER_CONFIG", self.path("agent.toml"));
         command
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 
@@ -24,6 +24,8 @@ pub enum Mode {
     Htpasswd,
     /// HTTPS with a certificate for `localhost`, signed by an authority of its own.
     Tls,
+    /// As [`Mode::Tls`], and clients must show a certificate of the same authority.
+    MutualTls,
 }
 
 /// The user of [`Mode::Htpasswd`].
@@ -34,6 +36,7 @@ pub const PASSWORD: &str = "canary-secret-7f3a";
 /// A running registry with an empty store. It ends, and the store goes, when dropped.
 pub struct RegistryServer {
     process: Child,
+    mode: Mode,
     port: u16,
     authority: Option<String>,
     directory: tempfile::TempDir,
@@ -73,10 +76,15 @@ impl RegistryServer {
                 fs::write(&file, htpasswd()?)?;
                 settings.push_str(&format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}\n", file.display()));
             }
-            Mode::Tls => {
+            Mode::Tls | Mode::MutualTls => {
                 authority = Some(certificates(directory.path())?);
                 let file = |name: &str| directory.path().join(name).display().to_string();
-                tls = format!(", tls: {{certificate: '{}', key: '{}'}}", file("leaf.pem"), file("leaf.key"));
+                let clients = match mode {
+                    Mode::MutualTls => format!(", clientcas: ['{}']", file("authority.pem")),
+                    _ => String::new(),
+                };
+                let (certificate, key) = (file("leaf.pem"), file("leaf.key"));
+                tls = format!(", tls: {{certificate: '{certificate}', key: '{key}'{clients}}}");
             }
         }
         settings.push_str(&format!("http: {{addr: '127.0.0.1:{port}', secret: test{tls}}}\n"));
@@ -89,7 +97,7 @@ impl RegistryServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut server = Self { process, port, authority, directory };
+        let mut server = Self { process, mode, port, authority, directory };
         server.wait()?;
         Ok(server)
     }
@@ -104,6 +112,13 @@ impl RegistryServer {
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
+    }
+
+    /// The certificate, in PEM, and its key that the server takes of clients; `None` without [`Mode::MutualTls`].
+    #[must_use]
+    pub fn client(&self) -> Option<(String, String)> {
+        let read = |name| fs::read_to_string(self.directory.path().join(name)).ok();
+        (self.mode == Mode::MutualTls).then(|| Some((read("client.pem")?, read("client.key")?))).flatten()
     }
 
     /// The directory that the server stores everything in.
@@ -140,8 +155,17 @@ impl RegistryServer {
                 let config = rustls::ClientConfig::builder_with_provider(provider)
                     .with_safe_default_protocol_versions()
                     .map_err(io::Error::other)?
-                    .with_root_certificates(roots)
-                    .with_no_client_auth();
+                    .with_root_certificates(roots);
+                let config = match self.client() {
+                    None => config.with_no_client_auth(),
+                    Some((certificate, key)) => {
+                        let certificate = rustls::pki_types::CertificateDer::from_pem_slice(certificate.as_bytes());
+                        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes());
+                        let chain = vec![certificate.map_err(io::Error::other)?];
+                        let key = key.map_err(io::Error::other)?;
+                        config.with_client_auth_cert(chain, key).map_err(io::Error::other)?
+                    }
+                };
                 let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
                 let client = rustls::ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
                 http_ping(&mut rustls::StreamOwned::new(client, stream))
@@ -179,7 +203,8 @@ fn htpasswd() -> io::Result<Vec<u8>> {
     if output.status.success() { Ok(output.stdout) } else { Err(io::Error::other("htpasswd failed")) }
 }
 
-/// Writes a key and a certificate for `localhost` into `directory`, and gives the authority's certificate in PEM.
+/// Writes a key and a certificate for `localhost` into `directory`, the same for a client, and the authority's certificate,
+/// which it also gives, in PEM.
 fn certificates(directory: &Path) -> io::Result<String> {
     let authority_key = KeyPair::generate().map_err(io::Error::other)?;
     let mut authority = CertificateParams::default();
@@ -191,5 +216,12 @@ fn certificates(directory: &Path) -> io::Result<String> {
     let leaf = leaf.signed_by(&key, &issuer).map_err(io::Error::other)?;
     fs::write(directory.join("leaf.pem"), leaf.pem())?;
     fs::write(directory.join("leaf.key"), key.serialize_pem())?;
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let mut client = CertificateParams::new(["fleet".to_owned()]).map_err(io::Error::other)?;
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let client = client.signed_by(&key, &issuer).map_err(io::Error::other)?;
+    fs::write(directory.join("client.pem"), client.pem())?;
+    fs::write(directory.join("client.key"), key.serialize_pem())?;
+    fs::write(directory.join("authority.pem"), authority_certificate.pem())?;
     Ok(authority_certificate.pem())
 }

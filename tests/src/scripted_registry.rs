@@ -21,8 +21,18 @@ pub struct Seen {
     pub host: String,
     /// The Authorization header.
     pub authorization: Option<String>,
+    /// All headers, their names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl Seen {
+    /// The value of a header, whose name is given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// An answer.
@@ -278,23 +288,22 @@ fn read_request(stream: &TcpStream) -> io::Result<Seen> {
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (mut host, mut authorization, mut length) = (String::new(), None, 0);
+    let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line == "\r\n" {
             break;
         }
         let Some((name, value)) = line.split_once(':') else { continue };
-        match name.to_ascii_lowercase().as_str() {
-            "host" => host = value.trim().to_owned(),
-            "authorization" => authorization = Some(value.trim().to_owned()),
-            "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
-            _ => {}
-        }
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
+    let header =
+        |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value): &(_, String)| value.clone());
+    let (host, authorization) = (header("host").unwrap_or_default(), header("authorization"));
+    let length = header("content-length").map_or(Ok(0), |length| length.parse()).map_err(io::Error::other)?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Seen { method, target, host, authorization, body })
+    Ok(Seen { method, target, host, authorization, headers, body })
 }
 
 /// Waits until the client closes the connection or the server ends.

@@ -7,6 +7,7 @@ use similar::TextDiff;
 use super::Failure;
 use super::arguments::Arguments;
 use super::print::Printer;
+use super::progress;
 use crate::adoption;
 use crate::daemon::{self, now};
 use crate::pass::{self, Agent, PassError, Refresh};
@@ -18,6 +19,7 @@ const PENDING: u8 = 2;
 
 pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
+    progress::show(&mut agent.sources, printer);
     let status = pass::pass(&mut agent, when(refresh), now()).await?;
     if let Some(error) = &status.error {
         tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
@@ -28,6 +30,7 @@ pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool)
 
 pub(super) async fn plan(arguments: &Arguments, printer: Printer, refresh: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
+    progress::show(&mut agent.sources, printer);
     let preview = pass::preview(&mut agent, when(refresh), now()).await?;
     printer.preview(&preview);
     let pending = preview.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty() || !plan.drift.is_empty());

@@ -35,7 +35,7 @@ async fn check(arguments: &Arguments, printer: Printer, place: &str) -> Result<u
     let checked = if place.contains("://") {
         match locate::sources(arguments, std::iter::empty())?.index(place).await {
             Err(PassError::Desired(findings)) => Err(findings),
-            other => Ok(other?),
+            other => Ok(other?.1),
         }
     } else {
         read(place)?

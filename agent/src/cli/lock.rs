@@ -17,6 +17,7 @@ use serde_json::json;
 use super::Failure;
 use super::arguments::Arguments;
 use super::print::Printer;
+use super::progress;
 use crate::layout::Layout;
 use crate::pass::{PassError, Sources};
 use crate::settings::{self, DEFAULT_PATH, Settings};
@@ -68,7 +69,8 @@ pub(super) async fn lock(
     let previous = old.as_ref().map(|lockfile| Previous { lockfile, update, may_lower: request.may_lower });
     let settings = settings_for_lock(arguments)?;
     let http = transfer::client().map_err(PassError::from)?;
-    let sources = Sources::new(&settings, http, &settings.base)?;
+    let mut sources = Sources::new(&settings, http, &settings.base)?;
+    progress::show(&mut sources, printer);
     let work = WorkDirectory::new()?;
     let blobs = Layout::create(&work.0).map_err(PassError::from)?;
     let lockfile = sources.resolve(&desired, Platforms::All, previous, &blobs).await?;

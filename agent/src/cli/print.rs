@@ -37,6 +37,11 @@ impl Printer {
         Self { output }
     }
 
+    /// Whether answers are for people.
+    pub(super) fn is_for_people(self) -> bool {
+        self.output == Output::Text
+    }
+
     /// Prints `text` for people, or `value` for programs.
     pub(super) fn answer(self, text: &str, value: &impl Serialize) {
         let mut stdout = anstream::stdout().lock();

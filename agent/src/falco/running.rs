@@ -49,10 +49,11 @@ pub struct Falco {
 /// [`FalcoError::Processes`] when the list of processes cannot be read.
 pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
     let mut best: Option<(u8, Falco)> = None;
+    let program = Program::new(&settings.binary);
     for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
         let name = entry.map_err(FalcoError::Processes)?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Some((rank, falco)) = candidate(pid, settings) else { continue };
+        let Some((rank, falco)) = candidate(pid, &program, settings) else { continue };
         // Of equals the older one, which has the lower pid most of the time: a child of it looks the same until it executes.
         let better = best.as_ref().is_none_or(|(best_rank, best)| {
             (rank, std::cmp::Reverse(falco.start_time_ticks)) > (*best_rank, std::cmp::Reverse(best.start_time_ticks))
@@ -76,17 +77,34 @@ impl Falco {
     }
 }
 
-fn candidate(pid: u32, settings: &FalcoSettings) -> Option<(u8, Falco)> {
+/// The program to look for. Its file is looked at once, not once for every process.
+struct Program<'a> {
+    path: &'a Path,
+    file: Option<FileId>,
+}
+
+impl<'a> Program<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self { path, file: file_id(path) }
+    }
+
+    /// Whether the process of `directory` in /proc runs this very file.
+    fn is_run_by(&self, directory: &Path) -> bool {
+        self.file.is_some_and(|file| file_id(&directory.join("exe")) == Some(file))
+    }
+}
+
+fn candidate(pid: u32, program: &Program<'_>, settings: &FalcoSettings) -> Option<(u8, Falco)> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     let mut words = command_line(pid)?;
-    if words.is_empty() && same_file(&directory.join("exe"), &settings.binary) {
+    if words.is_empty() && program.is_run_by(&directory) {
         // It is just being executed: its file is known already, its arguments in a moment.
         words = (0..1000).find_map(|_| {
             std::thread::yield_now();
             command_line(pid).filter(|words| !words.is_empty())
         })?;
     }
-    let (strength, program_words) = matches(&directory, &words, &settings.binary)?;
+    let (strength, program_words) = matches(&directory, &words, program)?;
     let arguments = words.split_off(program_words.min(words.len()));
     if arguments.iter().any(|argument| ONE_ANSWER.contains(&argument.as_str())) {
         return None;
@@ -105,15 +123,15 @@ fn command_line(pid: u32) -> Option<Vec<String>> {
     Some(proc_text(pid, "cmdline").ok()?.split_terminator('\0').map(String::from).collect())
 }
 
-/// How surely the process runs `binary`, and how many words of its command line name the program.
-fn matches(directory: &Path, words: &[String], binary: &Path) -> Option<(u8, usize)> {
+/// How surely the process runs `program`, and how many words of its command line name the program.
+fn matches(directory: &Path, words: &[String], program: &Program<'_>) -> Option<(u8, usize)> {
     let exe = fs_err::read_link(directory.join("exe")).ok();
-    let same = same_file(&directory.join("exe"), binary);
+    let binary = program.path;
     // After an update of the program the process still runs the old file.
     let deleted_text = format!("{} (deleted)", binary.display());
     let deleted = exe.as_ref().is_some_and(|exe| exe.as_os_str() == deleted_text.as_str());
     let is_binary = |word: Option<&String>| word.is_some_and(|word| Path::new(word) == binary);
-    if same || deleted {
+    if deleted || program.is_run_by(directory) {
         Some((3, 1))
     } else if is_binary(words.get(1)) {
         Some((2, 2))
@@ -141,11 +159,18 @@ fn config_file(arguments: &[String]) -> &str {
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (fs_err::metadata(a), fs_err::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+    match (file_id(a), file_id(b)) {
+        (Some(a), Some(b)) => a == b,
         _ => a == b,
     }
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs_err::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Field 22 of /proc/PID/stat (proc(5)); the second field is in parentheses and may hold anything. `None` for a zombie.
@@ -180,10 +205,10 @@ mod tests {
     fn this_process_is_found_by_its_file_and_has_a_start_time() {
         let binary = std::env::current_exe().unwrap();
         let directory = PathBuf::from(format!("/proc/{}", std::process::id()));
-        assert_eq!(matches(&directory, &[], &binary), Some((3, 1)));
-        assert_eq!(matches(&directory, &[], Path::new("/nowhere")), None);
+        assert_eq!(matches(&directory, &[], &Program::new(&binary)), Some((3, 1)));
+        assert_eq!(matches(&directory, &[], &Program::new(Path::new("/nowhere"))), None);
         let words = ["sh".to_owned(), "/opt/falco".to_owned()];
-        assert_eq!(matches(&directory, &words, Path::new("/opt/falco")), Some((2, 2)));
+        assert_eq!(matches(&directory, &words, &Program::new(Path::new("/opt/falco"))), Some((2, 2)));
         assert!(start_time(std::process::id()).unwrap() > 0);
         assert_eq!(start_time(u32::MAX), None);
     }

@@ -165,9 +165,9 @@ fn without_userinfo(mut url: Url) -> Url {
     url
 }
 
-/// Looks for a refused certificate among the causes. An I/O error does not name what it wraps as its source.
+/// Looks for a refused certificate among the causes, or for roots that cannot be had to check it. An I/O error does not name what it wraps as its source.
 fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+    if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_) | rustls::Error::General(_))) {
         return true;
     }
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

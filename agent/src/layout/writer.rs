@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::directory::{FILE_MODE, NewFile};
 use super::{Layout, LayoutError};
+use crate::transfer::Output;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -83,6 +84,14 @@ impl Write for BlobWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Output for BlobWriter<'_> {
+    fn start_over(&mut self) -> io::Result<()> {
+        self.hasher = Hasher::new();
+        self.size = 0;
+        self.file.as_mut().map_or(Ok(()), |file| file.start_over().map_err(|error| error.source))
     }
 }
 

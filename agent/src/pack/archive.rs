@@ -65,7 +65,7 @@ pub fn of_directory(name: &str, files: &[DirectoryFile]) -> Result<Vec<u8>, Pack
         let mut header = header(0o755, 0)?;
         header.set_path(format!("{name}/"))?;
         header.set_entry_type(tar::EntryType::Directory);
-        header.set_cksum();
+        seal(&mut header)?;
         archive.append(&header, io::empty())?;
         files.iter().try_for_each(|file| append(archive, &file.name, file.mode, &file.bytes))
     });
@@ -89,7 +89,7 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32, bytes: 
     let mut header = header(mode, bytes.len() as u64)?;
     header.set_path(name)?;
     header.set_entry_type(tar::EntryType::Regular);
-    header.set_cksum();
+    seal(&mut header)?;
     archive.append(&header, bytes)
 }
 
@@ -104,6 +104,17 @@ fn header(mode: u32, size: u64) -> io::Result<tar::Header> {
     header.set_device_major(0)?;
     header.set_device_minor(0)?;
     Ok(header)
+}
+
+/// Sets the checksum: six digits, NUL and a space, as POSIX and Go have it. The tar crate writes a seventh digit in place
+/// of the space.
+fn seal(header: &mut tar::Header) -> io::Result<()> {
+    header.set_cksum();
+    let sum = format!("{:06o}\0 ", header.cksum()?);
+    for (field, byte) in header.as_old_mut().cksum.iter_mut().zip(sum.bytes()) {
+        *field = byte;
+    }
+    Ok(())
 }
 
 /// Reads the archive to its end: all gzip members, and all headers of the tar.

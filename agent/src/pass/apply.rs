@@ -11,9 +11,11 @@ use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, 
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome, Validation};
-use falconer_manifests::plan::{Confirm, Plan, Step};
+use falconer_manifests::plan::{Confirm, Fetch, Plan, Step};
 use falconer_manifests::rules;
 
+use super::fetch::Wanted;
+use super::lookup::limits;
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, keep_ledger};
@@ -35,14 +37,17 @@ pub(super) async fn apply(
 ) -> Result<Outcome, PassError> {
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
+    let mut fetched = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
     let mut reloading: Option<Reloading> = None;
     for step in &plan.steps {
         match step {
-            Step::Fetch(fetch) => {
-                let layer = Blob { digest: fetch.layer.clone(), size: fetch.size };
-                agent.sources.fetch(&fetch.source, fetch.kind, &layer, state.store()).await?;
+            // All of them at once, with the first; the others find theirs done.
+            Step::Fetch(_) if fetched => {}
+            Step::Fetch(_) => {
+                fetch_all(agent, state, plan).await?;
+                fetched = true;
             }
             Step::Copy(copy) => {
                 let bytes = repository_file(agent, repository, &copy.revision, &copy.path)?;
@@ -119,6 +124,17 @@ pub(super) async fn apply(
         }
     }
     Ok(outcome)
+}
+
+async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
+    let steps = plan.steps.iter().filter_map(|step| match step {
+        Step::Fetch(fetch) => Some((fetch, Blob { digest: fetch.layer.clone(), size: fetch.size })),
+        _ => None,
+    });
+    let layers: Vec<_> = steps.collect();
+    let cap = |fetch: &Fetch| limits(fetch.kind).compressed;
+    let wanted = layers.iter().map(|(fetch, layer)| Wanted { source: &fetch.source, layer, cap: cap(fetch) });
+    agent.sources.fetch_all(wanted, state.store()).await
 }
 
 fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, PassError> {

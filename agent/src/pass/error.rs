@@ -175,8 +175,8 @@ impl PassError {
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
-            Self::Tls(_) | Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
-            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
+            Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
+            Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
     }
 
@@ -195,7 +195,7 @@ impl PassError {
             Self::FalcoConfig { source, .. } => return Some(source.hint().to_string()),
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
-            Self::Tls(_) => "install the ca-certificates package",
+            Self::Tls(_) => "report this as a bug of falconer",
             Self::NoDocument { .. } => {
                 "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it"
             }

@@ -1,17 +1,15 @@
 //! Looks at single artifacts, wherever they are: their documents, configs and layers.
 
-use std::io::Write;
-
 use falconer_manifests::artifact::ArtifactType;
 use falconer_manifests::catalog::{At, Blob};
 use falconer_manifests::digest::Digest;
-use falconer_manifests::index::{self, Index};
 use falconer_manifests::oci::{self, Descriptor, DocumentError, Manifest, ManifestOrIndex, NotAnArtifact, Platform};
 use falconer_manifests::reference::{Reference, Source, Tag};
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::tags::LATEST;
 
 use super::{PassError, Sources};
+use crate::transfer::Output;
 
 /// The longest config blob, in bytes.
 const CONFIG_CAP: u64 = 1 << 20;
@@ -161,22 +159,8 @@ impl Sources {
     ///
     /// # Errors
     /// What keeps its place from giving it.
-    pub async fn layer(
-        &self,
-        source: &Source,
-        layer: &Descriptor,
-        out: &mut (dyn Write + Send),
-    ) -> Result<(), PassError> {
+    pub async fn layer(&self, source: &Source, layer: &Descriptor, out: &mut dyn Output) -> Result<(), PassError> {
         self.read(source, &blob(layer), LAYER_CAP, out).await
-    }
-
-    /// The index at `url`, which is an https, http or file URL.
-    ///
-    /// # Errors
-    /// What keeps it from being fetched, or everything that is wrong with it.
-    pub async fn index(&self, url: &str) -> Result<Index, PassError> {
-        let bytes = crate::index::fetch(&self.http, url).await?;
-        Ok(index::parse(url, &String::from_utf8_lossy(&bytes))?)
     }
 }
 

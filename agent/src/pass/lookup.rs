@@ -1,4 +1,4 @@
-//! Answers the questions that resolving leaves open, and brings archives into a store.
+//! Answers the questions that resolving leaves open.
 
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
@@ -8,7 +8,9 @@ use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ImageIndex, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
 use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
+use futures_util::future::join_all;
 
+use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
 use crate::layout::Layout;
@@ -27,8 +29,28 @@ pub(super) const fn limits(kind: ArtifactType) -> &'static Limits {
     }
 }
 
+/// An answer to a lookup, with the key under which the catalog has it.
+enum Answer {
+    Index(String, IndexAnswer),
+    Tags(Source, Vec<Tag>),
+    Manifest(Source, At, ManifestAnswer),
+    Content(Digest, Content),
+}
+
+impl Answer {
+    fn add_to(self, catalog: &mut Catalog) {
+        match self {
+            Self::Index(url, answer) => drop(catalog.indexes.insert(url, answer)),
+            Self::Tags(source, tags) => drop(catalog.tags.insert(source, tags)),
+            Self::Manifest(source, at, answer) => drop(catalog.manifests.insert((source, at), answer)),
+            Self::Content(manifest, content) => drop(catalog.contents.insert(manifest, content)),
+        }
+    }
+}
+
 impl Sources {
-    /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards.
+    /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards. Questions that
+    /// are open at the same time are asked at the same time. The first error counts, in the order of the questions.
     ///
     /// # Errors
     /// What the desired state asks for and cannot be, or what keeps an index or a registry from answering.
@@ -44,8 +66,15 @@ impl Sources {
             match resolve(desired, &catalog, platforms, previous)? {
                 Resolution::Locked(lockfile) => return Ok(lockfile),
                 Resolution::Unknown(lookups) => {
-                    for lookup in lookups {
-                        self.answer(lookup, &mut catalog, blobs).await?;
+                    let questions = lookups.len();
+                    self.tell(Event::Asking { questions });
+                    let asked = lookups.into_iter().map(async |lookup| {
+                        let answer = self.answer(lookup, blobs).await;
+                        self.tell(Event::Answered);
+                        answer
+                    });
+                    for answer in join_all(asked).await {
+                        answer?.add_to(&mut catalog);
                     }
                 }
             }
@@ -76,14 +105,12 @@ impl Sources {
         Ok(true)
     }
 
-    async fn answer(&self, lookup: Lookup, catalog: &mut Catalog, blobs: &Layout) -> Result<(), PassError> {
-        match lookup {
+    async fn answer(&self, lookup: Lookup, blobs: &Layout) -> Result<Answer, PassError> {
+        Ok(match lookup {
             Lookup::Index { name, url } => {
-                tracing::debug!(index = %name, %url, "asking the index");
-                let bytes = crate::index::fetch(&self.http, &url).await?;
-                let text = String::from_utf8_lossy(&bytes);
-                let index = falconer_manifests::index::parse(&url, &text)?;
-                catalog.indexes.insert(url, IndexAnswer { digest: Digest::of(&bytes), index });
+                tracing::debug!(index = %name, "asking the index");
+                let (digest, index) = self.index(&url).await?;
+                Answer::Index(url, IndexAnswer { digest, index })
             }
             Lookup::Tags { source } => {
                 let tags = match Repository::of(&source) {
@@ -92,19 +119,18 @@ impl Sources {
                         .filter_map(|(tag, _)| Tag::parse(&tag).ok())
                         .collect(),
                 };
-                catalog.tags.insert(source, tags);
+                Answer::Tags(source, tags)
             }
             Lookup::Manifest { source, at } => {
                 tracing::debug!(%source, at = %at, "asking for the manifest");
                 let answer = self.manifest(&source, &at).await?;
-                catalog.manifests.insert((source, at), answer);
+                Answer::Manifest(source, at, answer)
             }
             Lookup::Content { source, published } => {
                 let content = self.content(&source, &published, blobs).await?;
-                catalog.contents.insert(published.manifest, content);
+                Answer::Content(published.manifest, content)
             }
-        }
-        Ok(())
+        })
     }
 
     async fn manifest(&self, source: &Source, at: &At) -> Result<ManifestAnswer, PassError> {
@@ -166,8 +192,8 @@ impl Sources {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
-        self.fetch(source, published.kind, &published.layer, blobs).await?;
         let limits = limits(published.kind);
+        self.fetch_all([Wanted { source, layer: &published.layer, cap: limits.compressed }], blobs).await?;
         let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
         let listed = archive::list(archive, limits).map_err(|error| PassError::Archive {
             artifact: format!("{source}@{}", published.manifest),
@@ -179,43 +205,6 @@ impl Sources {
             .collect();
         files.sort();
         Ok(Content { config, files })
-    }
-
-    /// Brings an archive into `blobs`, unless it is there and whole.
-    ///
-    /// # Errors
-    /// What keeps the source from giving it, or the disk from taking it.
-    pub async fn fetch(
-        &self,
-        source: &Source,
-        kind: ArtifactType,
-        layer: &Blob,
-        blobs: &Layout,
-    ) -> Result<(), PassError> {
-        if blobs.is_intact(&layer.digest, layer.size)? {
-            return Ok(());
-        }
-        tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
-        let mut writer = blobs.writer()?;
-        self.read(source, layer, limits(kind).compressed, &mut writer).await?;
-        writer.finish(&layer.digest, layer.size)?;
-        Ok(())
-    }
-
-    pub(super) async fn read(
-        &self,
-        source: &Source,
-        blob: &Blob,
-        cap: u64,
-        out: &mut (dyn std::io::Write + Send),
-    ) -> Result<(), PassError> {
-        match Repository::of(source) {
-            Some(repository) => Ok(self.registries.blob(&repository, &blob.digest, blob.size, cap, out).await?),
-            None => {
-                let bytes = self.layout(source)?.read_blob(&blob.digest, cap)?;
-                out.write_all(&bytes).map_err(PassError::Write)
-            }
-        }
     }
 
     pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {

@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
 
 use super::PassError;
+use super::fetch::Listener;
 use crate::falco::{Deadlines, FalcoSettings};
 use crate::git::{self, Credential, Remote, RemoteUrl};
+use crate::index::{Cache, Served};
 use crate::registry::{self, Registries};
 use crate::settings::{self, Settings};
-use crate::transfer;
+use crate::transfer::{self, Clients};
+
+/// The directory of copies of indexes, in the state directory or in the user's cache.
+const INDEXES: &str = "indexes";
 
 /// An agent: its settings and the rooms that they open.
 pub struct Agent {
@@ -31,9 +37,12 @@ pub struct Agent {
 /// Where artifacts come from: registries, indexes, and layouts relative to a directory.
 #[derive(Debug)]
 pub struct Sources {
-    pub(super) http: reqwest::Client,
+    pub(super) clients: Clients,
     pub(super) registries: Registries,
     pub(super) base: std::path::PathBuf,
+    pub(super) index_cache: Option<Cache>,
+    pub(super) served: Mutex<BTreeMap<String, Served>>,
+    pub(super) listener: Option<Listener>,
 }
 
 impl Agent {
@@ -48,7 +57,8 @@ impl Agent {
             Ok(Remote::new(&url, git_access(remote), http.clone())?)
         };
         Ok(Self {
-            sources: Sources::new(&settings, http.clone(), &settings.base)?,
+            sources: Sources::new(&settings, http.clone(), &settings.base)?
+                .with_index_cache(Path::new(settings.state.as_str()).join(INDEXES)),
             remote: remote(&settings.repository.remote)?,
             report: settings.report.as_ref().map(remote).transpose()?,
             falco: FalcoSettings {
@@ -74,24 +84,38 @@ impl Agent {
 }
 
 impl Sources {
-    /// Sources as `settings` has them; directories of layouts are relative to `base`.
+    /// Sources as `settings` has them; directories of layouts are relative to `base`. `http` is for hosts that need nothing
+    /// special of TLS. Copies of indexes are kept in the user's cache.
     ///
     /// # Errors
-    /// When a login cannot be used.
+    /// When TLS cannot be set up.
     pub fn new(settings: &Settings, http: reqwest::Client, base: &Path) -> Result<Self, PassError> {
         let access = |registry: &settings::Registry| registry::Access {
             plain_http: registry.plain_http,
-            credentials: registry_credentials(&registry.credentials),
+            credentials: registry.credentials.clone(),
             token_realms: registry.token_realms.clone(),
+            mirror: registry.mirror.clone(),
         };
         let access: BTreeMap<_, _> =
             settings.registries.iter().map(|(name, registry)| (name.clone(), access(registry))).collect();
-        let registries = Registries::new(http.clone(), access);
+        let special = settings
+            .registries
+            .iter()
+            .filter_map(|(name, registry)| Some((registry::host_of(name), registry.tls.as_ref()?)));
+        let clients = Clients::new(http, special)?;
+        let registries = Registries::new(clients.clone(), access);
         let registries = match &settings.docker_config {
             Some(path) => registries.with_docker_config(path.clone()),
             None => registries,
         };
-        Ok(Self { http, registries, base: base.to_path_buf() })
+        let index_cache = settings.cache.as_ref().map(|cache| Cache::new(cache.join(INDEXES)));
+        let (base, served) = (base.to_path_buf(), Mutex::default());
+        Ok(Self { clients, registries, base, index_cache, served, listener: None })
+    }
+
+    /// The same, with copies of indexes in `directory`.
+    fn with_index_cache(self, directory: std::path::PathBuf) -> Self {
+        Self { index_cache: Some(Cache::new(directory)), ..self }
     }
 }
 
@@ -111,14 +135,4 @@ fn git_access(remote: &settings::Remote) -> git::Access {
     access.ssh.identity_file.clone_from(&credentials.identity_file);
     access.ssh.known_hosts.clone_from(&credentials.known_hosts_file);
     access
-}
-
-fn registry_credentials(credentials: &settings::Credentials) -> Option<registry::Credentials> {
-    match (&credentials.token, &credentials.username, &credentials.password) {
-        (Some(token), ..) => Some(registry::Credentials::Token(token.clone())),
-        (None, Some(username), Some(password)) => {
-            Some(registry::Credentials::Basic { username: username.clone(), password: password.clone() })
-        }
-        _ => None,
-    }
 }

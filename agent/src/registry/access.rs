@@ -1,14 +1,13 @@
-//! Credentials for registries, and where they come from.
+//! How single registries are reached, and what we show them.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::path::Path;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use falconer_manifests::finding::Malformed;
+use falconer_manifests::reference::Source;
 use secrecy::SecretString;
+use url::Url;
 
-/// The longest docker config file that is read, in bytes.
-const CONFIG_CAP: u64 = 1024 * 1024;
+use super::Repository;
 
 /// How one registry is reached.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +20,46 @@ pub struct Access {
     /// as its token realm. It need not list the registry's own host, `auth.docker.io` for Docker Hub, or `gitlab.com` for
     /// registry.gitlab.com.
     pub token_realms: Vec<String>,
+    /// Where its content is asked for first.
+    pub mirror: Option<Mirror>,
+}
+
+/// A registry that holds copies of another's repositories, below a prefix; e.g. a proxy project of Harbor's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    registry: String,
+    prefix: Option<String>,
+}
+
+impl Mirror {
+    /// Parses `host[:port]` or `host[:port]/prefix`.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the text is of neither form.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let malformed = |problem| Malformed {
+            what: "mirror",
+            value: text.to_owned(),
+            problem,
+            hint: "write host[:port] or host[:port]/prefix, e.g. harbor.example/ghcr",
+        };
+        match Source::parse(&format!("{text}/repository")) {
+            Ok(Source::Registry { registry, repository }) => {
+                let prefix = repository.strip_suffix("/repository").map(str::to_owned);
+                Ok(Self { registry, prefix })
+            }
+            _ => Err(malformed("names no registry, or a prefix that is not well-formed")),
+        }
+    }
+
+    /// Where the mirror has its copy of `repository`.
+    pub(super) fn of(&self, repository: &Repository) -> Repository {
+        let name = match &self.prefix {
+            Some(prefix) => format!("{prefix}/{}", repository.name),
+            None => repository.name.clone(),
+        };
+        Repository { registry: self.registry.clone(), name }
+    }
 }
 
 /// What shows who we are.
@@ -37,6 +76,26 @@ pub enum Credentials {
     Token(SecretString),
     /// An OAuth2 refresh token, which the token server changes into a bearer token; docker calls it an identity token.
     IdentityToken(SecretString),
+    /// A client that an authorization server gives bearer tokens to.
+    Client(ClientCredentials),
+    /// The service account of the Google Cloud machine that this is.
+    Google {
+        /// Host and optional port of the metadata server.
+        metadata_server: String,
+    },
+}
+
+/// A client of an authorization server (RFC 6749, section 4.4).
+#[derive(Clone)]
+pub struct ClientCredentials {
+    /// Where tokens are given.
+    pub token_url: Url,
+    /// The client's name there.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: SecretString,
+    /// The rights to ask for; none for the server's default.
+    pub scopes: Vec<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -45,140 +104,15 @@ impl fmt::Debug for Credentials {
             Self::Basic { .. } => "Basic",
             Self::Token(_) => "Token",
             Self::IdentityToken(_) => "IdentityToken",
+            Self::Client(_) => "Client",
+            Self::Google { .. } => "Google",
         })
-    }
-}
-
-/// Why docker's config gives no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
-    /// The file cannot be read.
-    #[error("cannot read docker's config")]
-    Read(#[source] io::Error),
-    /// The file, or what it says of the registry, is malformed.
-    #[error("docker's config is malformed: {0}")]
-    Malformed(&'static str),
-    /// The credential helper failed. What it said may hold secrets, so it is not repeated.
-    #[error("the credential helper {0} failed")]
-    Helper(String),
-    /// The look-up was ended.
-    #[error("the look-up in docker's config was ended")]
-    Ended,
-}
-
-impl CredentialsError {
-    pub(super) const fn hint(&self) -> &'static str {
-        match self {
-            Self::Read(_) => "check the permissions of docker's config.json",
-            Self::Malformed(_) => "log in again with docker or podman, or give the credentials in agent.toml",
-            Self::Helper(_) => {
-                "run the helper by hand as the user of falconer, with `get` and the registry on its input"
-            }
-            Self::Ended => "try again",
-        }
-    }
-}
-
-/// What the docker config file at `path` has for `registry`; `None` when it, or its helper, has nothing. May run a
-/// credential helper, and waits for it.
-pub(super) fn from_docker(path: &Path, registry: &str) -> Result<Option<Credentials>, CredentialsError> {
-    let config = match fs_err::File::open(path) {
-        Ok(file) => read(file)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CredentialsError::Read(error)),
-    };
-    // Docker Hub's entry has kept the address of its first API.
-    let names: &[&str] =
-        if registry == "docker.io" { &["https://index.docker.io/v1/", "docker.io"] } else { &[registry] };
-    for name in names {
-        let found = match docker_credential::get_credential_from_reader(config.as_slice(), name) {
-            Ok(found) => found,
-            Err(error) if is_nothing(&error) => continue,
-            Err(error) => return Err(refused(error)),
-        };
-        return Ok(Some(match found {
-            DockerCredential::IdentityToken(token) => Credentials::IdentityToken(token.into()),
-            DockerCredential::UsernamePassword(username, password) => {
-                Credentials::Basic { username, password: password.into() }
-            }
-        }));
-    }
-    Ok(None)
-}
-
-fn read(file: fs_err::File) -> Result<Vec<u8>, CredentialsError> {
-    let mut config = Vec::new();
-    file.take(CONFIG_CAP + 1).read_to_end(&mut config).map_err(CredentialsError::Read)?;
-    if config.len() as u64 > CONFIG_CAP {
-        return Err(CredentialsError::Malformed("it is longer than 1 MiB"));
-    }
-    Ok(config)
-}
-
-/// "Nothing found" comes as an error, from a helper as its output (docker-credential-helpers, `credentials/error.go`).
-fn is_nothing(error: &CredentialRetrievalError) -> bool {
-    match error {
-        CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound => true,
-        CredentialRetrievalError::HelperFailure { stdout, stderr, .. } => {
-            stdout.contains("credentials not found") || stderr.contains("credentials not found")
-        }
-        _ => false,
-    }
-}
-
-fn refused(error: CredentialRetrievalError) -> CredentialsError {
-    match error {
-        CredentialRetrievalError::HelperFailure { helper, .. } => CredentialsError::Helper(helper),
-        CredentialRetrievalError::HelperCommunicationError | CredentialRetrievalError::MalformedHelperResponse => {
-            CredentialsError::Helper("that it names".to_owned())
-        }
-        CredentialRetrievalError::CredentialDecodingError => {
-            CredentialsError::Malformed("the entry of the registry cannot be decoded")
-        }
-        CredentialRetrievalError::CredentialMismatchError => {
-            CredentialsError::Malformed("the entry of the registry holds two different logins")
-        }
-        _ => CredentialsError::Malformed("it is not JSON of docker's form"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn look_up(config: &str, registry: &str) -> Result<Option<String>, CredentialsError> {
-        use secrecy::ExposeSecret;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("config.json");
-        fs_err::File::create(&path).and_then(|mut file| io::Write::write_all(&mut file, config.as_bytes())).unwrap();
-        Ok(from_docker(&path, registry)?.map(|found| match found {
-            Credentials::Basic { username, password } => format!("{username}:{}", password.expose_secret()),
-            Credentials::Token(token) | Credentials::IdentityToken(token) => token.expose_secret().to_owned(),
-        }))
-    }
-
-    #[test]
-    fn entries_of_a_docker_config() {
-        let config = r#"{"auths": {
-            "a.example": {"auth": "YTpiOmM="},
-            "https://index.docker.io/v1/": {"auth": "aHViOnB3"},
-            "b.example": {"identitytoken": "refresh", "auth": "MDA6"},
-            "c.example": {"auth": "%%%"}
-        }}"#;
-        assert_eq!(look_up(config, "a.example").unwrap().unwrap(), "a:b:c");
-        assert_eq!(look_up(config, "docker.io").unwrap().unwrap(), "hub:pw");
-        assert_eq!(look_up(config, "b.example").unwrap().unwrap(), "refresh");
-        assert_eq!(look_up(config, "other.example").unwrap(), None);
-        assert!(matches!(look_up(config, "c.example"), Err(CredentialsError::Malformed(_))));
-        assert!(matches!(look_up("{", "a.example"), Err(CredentialsError::Malformed(_))));
-        let helper = r#"{"credHelpers": {"a.example": "falconer-has-no-such-helper"}}"#;
-        assert!(matches!(look_up(helper, "a.example"), Err(CredentialsError::Helper(_))));
-    }
-
-    #[test]
-    fn no_file_is_no_credentials() {
-        assert!(from_docker(Path::new("/nonexistent/config.json"), "a.example").unwrap().is_none());
-    }
 
     #[test]
     fn secrets_are_not_shown() {
@@ -187,5 +121,20 @@ mod tests {
             ..Access::default()
         };
         assert!(!format!("{access:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn mirrors() {
+        let of = |mirror: &str| {
+            let repository = Repository { registry: "ghcr.io".into(), name: "acme/rules".into() };
+            Mirror::parse(mirror).map(|mirror| mirror.of(&repository).to_string())
+        };
+        assert_eq!(of("harbor.example/ghcr").unwrap(), "harbor.example/ghcr/acme/rules");
+        assert_eq!(of("localhost:5000").unwrap(), "localhost:5000/acme/rules");
+        assert_eq!(of("localhost:5000/a/b").unwrap(), "localhost:5000/a/b/acme/rules");
+        for bad in ["", "https://harbor.example", "harbor.example/", "harbor.example/A", "oci:layout", "/x", "h:1/x:2"]
+        {
+            assert!(of(bad).is_err(), "{bad}");
+        }
     }
 }

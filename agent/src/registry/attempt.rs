@@ -129,7 +129,7 @@ impl Registries {
             }
             // Only the registry itself may ask for credentials, not where it has sent us.
             if status == StatusCode::UNAUTHORIZED && !spent.renewed && transfer::same_origin(&ask.url, &url) {
-                authorization = Some(self.authorize(ask, &response).await?);
+                authorization = Some(self.authorize(ask, &response, authorization.as_ref()).await?);
                 spent.renewed = true;
                 url = ask.url.clone();
                 continue;
@@ -139,7 +139,7 @@ impl Registries {
     }
 
     async fn send(&self, ask: &Ask<'_>, url: &Url, authorization: Option<&Authorization>) -> Result<Response, Failure> {
-        let mut request = self.client.request(ask.method.clone(), url.clone());
+        let mut request = self.clients.of(url).request(ask.method.clone(), url.clone());
         if let Some(accept) = ask.accept {
             request = request.header(ACCEPT, accept);
         }

@@ -1,27 +1,26 @@
 //! Shows registries who we are, and remembers what they gave us for it.
 
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use reqwest::Response;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::attempt::{Ask, Failure};
 use super::realm::{self, Challenge};
-use super::{Credentials, CredentialsError, Problem, Registries, Repository, access};
-use crate::transfer::{self, BodyError};
+use super::token::{Token, basic, bearer, expiry};
+use super::{Credentials, CredentialsError, Problem, Registries, Repository, docker};
+use crate::transfer;
 
-/// The longest answer of a token server, in bytes.
-const TOKEN_CAP: u64 = 1024 * 1024;
-/// How long a token lives whose server does not say (the distribution project's "token" spec).
-const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// How long an answer of docker's config counts, so that a helper is not run for every repository.
+const LOOK_UP_LIFE: Duration = Duration::from_secs(60);
+/// The user name with which Google's registries take an access token.
+const GOOGLE_USER: &str = "oauth2accesstoken";
 
 /// The rights that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,54 +52,82 @@ pub(super) struct Authorization {
 /// What registries are known to take as Authorization.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    tokens: BTreeMap<(Repository, Scope), (Authorization, Instant)>,
+    tokens: BTreeMap<(Repository, Scope), Kept<Authorization>>,
     /// By registry, for what is the same in all its repositories.
-    always: BTreeMap<String, Authorization>,
+    always: BTreeMap<String, Kept<Authorization>>,
+    /// By registry: credentials that had to be asked for, `None` where there are none.
+    granted: BTreeMap<String, Kept<Option<Credentials>>>,
+    /// Who asks for something holds its gate, so that nobody else asks for the same meanwhile.
+    gates: BTreeMap<String, Arc<Mutex<()>>>,
+}
+
+/// Something that is good for a time.
+#[derive(Debug)]
+struct Kept<T> {
+    value: T,
+    until: Option<Instant>,
+}
+
+impl<T: Clone> Kept<T> {
+    fn get(&self) -> Option<T> {
+        let is_good = self.until.is_none_or(|until| until > Instant::now());
+        is_good.then(|| self.value.clone())
+    }
 }
 
 impl Registries {
     /// What the registry is known to take; `None` means that an anonymous request comes first.
     pub(super) fn known_authorization(&self, repository: &Repository, scope: Scope) -> Option<Authorization> {
-        let mut known = self.known();
-        let key = (repository.clone(), scope);
-        if known.tokens.get(&key).is_some_and(|(_, until)| *until <= Instant::now()) {
-            known.tokens.remove(&key);
-        }
-        let token = known.tokens.get(&key).map(|(token, _)| token.clone());
-        token.or_else(|| known.always.get(&repository.registry).cloned())
+        let known = self.known();
+        let token = known.tokens.get(&(repository.clone(), scope)).and_then(Kept::get);
+        token.or_else(|| known.always.get(&repository.registry).and_then(Kept::get))
     }
 
-    /// Answers the challenge of `refusal`, a 401. What had been sent is forgotten.
-    pub(super) async fn authorize(&self, ask: &Ask<'_>, refusal: &Response) -> Result<Authorization, Failure> {
-        let registry = &ask.repository.registry;
-        let key = (ask.repository.clone(), ask.scope);
-        {
-            let mut known = self.known();
-            known.tokens.remove(&key);
-            known.always.remove(registry);
+    /// Answers the challenge of `refusal`, a 401 to a request that showed `sent`. Of requests that are refused at the same
+    /// time one asks for a token, and the others take it.
+    pub(super) async fn authorize(
+        &self,
+        ask: &Ask<'_>,
+        refusal: &Response,
+        sent: Option<&Authorization>,
+    ) -> Result<Authorization, Failure> {
+        let Ask { repository, scope, .. } = ask;
+        let _turn = self.gate(ask, scope.text(repository)).await?;
+        match self.known_authorization(repository, *scope) {
+            Some(newer) if sent.is_none_or(|sent| sent.header != newer.header) => return Ok(newer),
+            _ => self.forget(ask, sent),
         }
-        let credentials = self.credentials(ask).await?;
+        let (credentials, until) = self.credentials(ask).await?;
         let shown = credentials.is_some();
-        let refused = Problem::Unauthorized { sent: false };
-        let always = match (realm::challenge(refusal.headers()).ok_or(refused)?, &credentials) {
-            (Challenge::Basic, Some(Credentials::Basic { username, password })) => basic(username, password),
-            (Challenge::Basic, _) => return Err(Problem::Unauthorized { sent: false }.into()),
-            (Challenge::Bearer { .. }, Some(Credentials::Token(token))) => bearer(token.expose_secret()),
-            (Challenge::Bearer { realm, service, scope }, credentials) => {
+        let header = match (realm::challenge(refusal.headers()), &credentials) {
+            (None, _) => return Err(Problem::Unauthorized { sent: false }.into()),
+            (Some(Challenge::Basic), Some(Credentials::Basic { username, password })) => basic(username, password),
+            (Some(Challenge::Basic), _) => return Err(Problem::Unauthorized { sent: false }.into()),
+            (Some(Challenge::Bearer { .. }), Some(Credentials::Token(token))) => bearer(token.expose_secret()),
+            (Some(Challenge::Bearer { realm, service, scope: asked }), credentials) => {
                 let realm = self.realm(ask, &realm, shown).await?;
-                let scope = realm::scope(scope.as_deref(), &ask.scope.text(ask.repository));
-                let request = self.token_request(&realm, service.as_deref(), &scope, credentials.as_ref());
-                let (header, life) = fetch_token(ask, &realm, request, shown).await?;
-                let token = Authorization { header, shown };
-                self.known().tokens.insert(key, (token.clone(), expiry(life)));
+                let text = realm::scope(asked.as_deref(), &scope.text(repository));
+                let Token { text, until } =
+                    self.realm_token(ask, &realm, service.as_deref(), &text, credentials.as_ref()).await?;
+                let token = Authorization { header: header(bearer(text.expose_secret()))?, shown };
+                let kept = Kept { value: token.clone(), until: Some(until) };
+                self.known().tokens.insert(((*repository).clone(), *scope), kept);
                 return Ok(token);
             }
         };
-        let header =
-            always.ok_or(CredentialsError::Malformed("they cannot stand in a header")).map_err(Problem::from)?;
-        let always = Authorization { header, shown };
-        self.known().always.insert(registry.clone(), always.clone());
+        let always = Authorization { header: self::header(header)?, shown };
+        self.known().always.insert(repository.registry.clone(), Kept { value: always.clone(), until });
         Ok(always)
+    }
+
+    /// Forgets what was sent and refused, and the credentials that stood behind it.
+    fn forget(&self, ask: &Ask<'_>, sent: Option<&Authorization>) {
+        let mut known = self.known();
+        known.tokens.remove(&(ask.repository.clone(), ask.scope));
+        known.always.remove(&ask.repository.registry);
+        if sent.is_some_and(|sent| sent.shown) {
+            known.granted.remove(&ask.repository.registry);
+        }
     }
 
     /// The realm, when it may be asked, and asked with our credentials.
@@ -122,115 +149,55 @@ impl Registries {
         Ok(url)
     }
 
-    fn token_request(
-        &self,
-        realm: &Url,
-        service: Option<&str>,
-        scope: &str,
-        credentials: Option<&Credentials>,
-    ) -> RequestBuilder {
-        let mut parameters = form_urlencoded::Serializer::new(String::new());
-        parameters.extend_pairs(service.map(|service| ("service", service)));
-        parameters.append_pair("scope", scope);
-        match credentials {
-            Some(Credentials::IdentityToken(token)) => {
-                parameters.append_pair("grant_type", "refresh_token").append_pair("client_id", "falconer");
-                parameters.append_pair("refresh_token", token.expose_secret());
-                let form = "application/x-www-form-urlencoded";
-                self.client.post(realm.clone()).header(CONTENT_TYPE, form).body(parameters.finish())
-            }
-            other => {
-                let mut url = realm.clone();
-                let joined = [url.query().unwrap_or_default(), &parameters.finish()].join("&");
-                url.set_query(Some(joined.trim_start_matches('&')));
-                let request = self.client.get(url);
-                match other {
-                    Some(Credentials::Basic { username, password }) => match basic(username, password) {
-                        Some(basic) => request.header(AUTHORIZATION, basic),
-                        None => request,
-                    },
-                    _ => request,
-                }
-            }
+    /// What we show the registry: those of the settings, else of docker's config. The time is the end of the life of what
+    /// had to be asked for.
+    async fn credentials(&self, ask: &Ask<'_>) -> Result<(Option<Credentials>, Option<Instant>), Failure> {
+        let registry = &ask.repository.registry;
+        let own = self.access(registry).and_then(|access| access.credentials.as_ref());
+        match own {
+            Some(Credentials::Client(_) | Credentials::Google { .. }) => {}
+            None if self.docker_config.is_some() => {}
+            other => return Ok((other.cloned(), None)),
         }
+        let _turn = self.gate(ask, registry.clone()).await?;
+        if let Some(kept) = self.known().granted.get(registry)
+            && let Some(credentials) = kept.get()
+        {
+            return Ok((credentials, kept.until));
+        }
+        let (credentials, until) = match (own, &self.docker_config) {
+            (Some(Credentials::Client(client)), _) => {
+                let token = self.client_token(ask, client).await?;
+                (Some(Credentials::Token(token.text)), token.until)
+            }
+            (Some(Credentials::Google { metadata_server }), _) => {
+                let token = self.google_token(ask, metadata_server).await?;
+                let basic = Credentials::Basic { username: GOOGLE_USER.to_owned(), password: token.text };
+                (Some(basic), token.until)
+            }
+            (_, Some(path)) => {
+                let found = docker::look_up(path, registry, ask.deadline).await.map_err(Problem::Credentials)?;
+                (found, expiry(LOOK_UP_LIFE))
+            }
+            (_, None) => return Ok((None, None)),
+        };
+        let kept = Kept { value: credentials.clone(), until: Some(until) };
+        self.known().granted.insert(registry.clone(), kept);
+        Ok((credentials, Some(until)))
     }
 
-    async fn credentials(&self, ask: &Ask<'_>) -> Result<Option<Credentials>, Problem> {
-        let registry = &ask.repository.registry;
-        if let Some(credentials) = self.access(registry).and_then(|access| access.credentials.clone()) {
-            return Ok(Some(credentials));
-        }
-        let Some(path) = self.docker_config.clone() else { return Ok(None) };
-        let registry = registry.clone();
-        // A helper is a program that takes its time.
-        let looking = tokio::task::spawn_blocking(move || access::from_docker(&path, &registry));
-        let looked = ask.deadline.bound(looking).await?;
-        Ok(looked.unwrap_or(Err(CredentialsError::Ended))?)
+    async fn gate(&self, ask: &Ask<'_>, name: String) -> Result<OwnedMutexGuard<()>, Problem> {
+        let name = format!("{} {name}", ask.repository.registry);
+        let gate = Arc::clone(self.known().gates.entry(name).or_default());
+        Ok(ask.deadline.bound(gate.lock_owned()).await?)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Every change of the map is one insertion or removal, so a panic elsewhere cannot leave it half done.
+        // Every change of the maps is one insertion or removal, so a panic elsewhere cannot leave them half done.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn fetch_token(
-    ask: &Ask<'_>,
-    realm: &Url,
-    request: RequestBuilder,
-    shown: bool,
-) -> Result<(HeaderValue, Duration), Failure> {
-    let host = realm::authority(realm);
-    let sent = ask.deadline.bound(request.send()).await.map_err(Problem::Late)?;
-    let response = sent.map_err(|error| match transfer::tls_failure(&error) {
-        Some(source) => Problem::Tls { host: host.clone(), source: source.clone() }.into(),
-        None => Failure::passing(Problem::TokenServerUnreachable { host: host.clone(), source: error.without_url() }),
-    })?;
-    let gives = |answer: String| Problem::TokenServer { host: host.clone(), answer };
-    match response.status() {
-        status if status.is_success() => {}
-        StatusCode::UNAUTHORIZED => return Err(Problem::Unauthorized { sent: shown }.into()),
-        StatusCode::FORBIDDEN => return Err(Problem::Forbidden { sent: shown }.into()),
-        status if transfer::may_pass(status) => return Err(Failure::passing(gives(format!("it answers {status}")))),
-        status => return Err(gives(format!("it answers {status}")).into()),
-    }
-    let body = transfer::body(response, TOKEN_CAP, ask.deadline).await.map_err(|error| match error {
-        BodyError::Late(passed) => Problem::Late(passed).into(),
-        BodyError::TooLong { .. } => gives("its answer is too long".to_owned()).into(),
-        BodyError::Broken(_) => Failure::passing(gives("its answer broke off".to_owned())),
-    })?;
-    let answer: TokenAnswer =
-        serde_json::from_slice(&body).map_err(|_| gives("its answer is not JSON of the token form".to_owned()))?;
-    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let token = token.and_then(|token| bearer(&token));
-    let token = token.ok_or_else(|| gives("its answer has no token that can be sent".to_owned()))?;
-    Ok((token, answer.expires_in.map_or(TOKEN_LIFE, Duration::from_secs)))
-}
-
-/// The end of a token's life. A life that is longer than the clock counts is as good as one of a day.
-fn expiry(life: Duration) -> Instant {
-    Instant::now() + life.min(Duration::from_secs(24 * 3600))
-}
-
-/// The answer of a token server, without `Debug` since it is secret (the distribution project's "token" and "OAuth2" specs).
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-}
-
-fn basic(username: &str, password: &SecretString) -> Option<HeaderValue> {
-    let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-    sensitive(&format!("Basic {pair}"))
-}
-
-fn bearer(token: &str) -> Option<HeaderValue> {
-    sensitive(&format!("Bearer {token}"))
-}
-
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+fn header(value: Option<HeaderValue>) -> Result<HeaderValue, Problem> {
+    value.ok_or(Problem::Credentials(CredentialsError::NoHeader))
 }

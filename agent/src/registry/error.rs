@@ -17,11 +17,17 @@ pub struct RegistryError {
     pub subject: String,
     /// What is wrong.
     pub problem: Problem,
+    /// What was wrong where the same was asked for before: at the mirror of the registry, or the other way round.
+    pub before: Option<Box<Self>>,
 }
 
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.subject, self.problem)
+        write!(f, "{}: {}", self.subject, self.problem)?;
+        match &self.before {
+            Some(before) => write!(f, " (and before that, {before})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -169,6 +175,18 @@ pub enum Problem {
         /// Why.
         source: reqwest::Error,
     },
+    /// The authorization server does not know our client, or not with this secret.
+    #[error("the token server {host} refuses our client id and secret")]
+    ClientRefused {
+        /// The authorization server.
+        host: String,
+    },
+    /// This is no machine of Google Cloud, or one without a service account.
+    #[error("the metadata server {host} gives no token of a service account")]
+    NoMetadataServer {
+        /// The metadata server.
+        host: String,
+    },
     /// The registry wants our credentials sent to a host that may not have them.
     #[error("the registry wants our credentials sent to {host}")]
     ForeignRealm {
@@ -185,7 +203,7 @@ pub enum Problem {
 
 impl Problem {
     pub(super) const fn of(self, subject: String) -> RegistryError {
-        RegistryError { subject, problem: self }
+        RegistryError { subject, problem: self, before: None }
     }
 }
 
@@ -216,6 +234,12 @@ impl RegistryError {
         matches!(self.problem, Problem::NotFound(Missing::Manifest | Missing::Repository))
     }
 
+    /// Whether the registry cannot be reached, or is down.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.problem.is_absence()
+    }
+
     /// Who can end the error. What a registry does not have, or has wrong, counts as `Time`: its publisher may be about to
     /// push it, and no commit has to change for that.
     #[must_use]
@@ -226,6 +250,8 @@ impl RegistryError {
             | Problem::Forbidden { .. }
             | Problem::ForeignRealm { .. }
             | Problem::Credentials(_)
+            | Problem::ClientRefused { .. }
+            | Problem::NoMetadataServer { .. }
             | Problem::Tls { .. }
             | Problem::Output(_) => Remedy::Operator,
             Problem::NotFound(_)
@@ -277,7 +303,18 @@ impl RegistryError {
             Problem::Redirect(_) | Problem::Steered { .. } => {
                 format!("check the external address that {registry} is set up with")
             }
-            Problem::Tls { source, .. } => tls_hint(source, registry),
+            Problem::Tls { source, host } => tls_hint(source, host),
+            Problem::ClientRefused { .. } => format!("check client_id, client_secret_file and scopes of {registry}"),
+            Problem::NoMetadataServer { .. } => {
+                "where falconer does not run on Google Cloud with a service account, name docker-credential-gcr or \
+                 docker-credential-gcloud in docker's config.json, or give a key as the password of _json_key"
+                    .to_owned()
+            }
+            // Under TLS 1.3 a server may refuse a client only after the handshake, and the alert be lost with the connection.
+            Problem::Unreachable { host, source } if !source.is_connect() => format!(
+                "{host} takes the connection and closes it: if it wants a certificate of ours, set client_certificate_file \
+                 and client_key_file for it"
+            ),
             Problem::Unreachable { .. } | Problem::Silent { .. } => {
                 format!(
                     "check the name, the network and the proxy; for a registry without TLS set plain_http for {registry}"
@@ -296,7 +333,7 @@ impl RegistryError {
     }
 }
 
-fn tls_hint(error: &rustls::Error, registry: &str) -> String {
+fn tls_hint(error: &rustls::Error, host: &str) -> String {
     use rustls::CertificateError as Certificate;
     match error {
         rustls::Error::InvalidCertificate(
@@ -306,12 +343,33 @@ fn tls_hint(error: &rustls::Error, registry: &str) -> String {
             | Certificate::NotValidYetContext { .. },
         ) => "check this host's clock first, then the dates of the certificate".to_owned(),
         rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
-            "add the authority that signed the certificate to those that this host trusts".to_owned()
+            format!(
+                "name the authority that signed the certificate with ca_file of {host} in agent.toml, or let this host trust it"
+            )
         }
         rustls::Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => "use the name that the certificate is for".to_owned(),
-        rustls::Error::InvalidMessage(_) => format!("if {registry} has no TLS, set plain_http for it"),
+        // The only such error of a client that starts: the system has no roots.
+        rustls::Error::General(_) => "install the ca-certificates package".to_owned(),
+        rustls::Error::InvalidMessage(_) => format!("if {host} has no TLS, set plain_http for it"),
+        rustls::Error::AlertReceived(alert) if asks_for_a_certificate(*alert) => {
+            format!("{host} wants a certificate of ours: set client_certificate_file and client_key_file for it")
+        }
         _ => "check the registry's TLS settings".to_owned(),
     }
+}
+
+/// Whether the server ends TLS because we show no certificate, or none that it takes (RFC 8446, section 6.2).
+const fn asks_for_a_certificate(alert: rustls::AlertDescription) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            | Alert::AccessDenied
+    )
 }

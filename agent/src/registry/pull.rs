@@ -1,7 +1,5 @@
 //! Fetches manifests and blobs, and checks what comes before anybody uses it.
 
-use std::io::Write;
-
 use falconer_manifests::digest::{Digest, Hasher};
 use falconer_manifests::oci::{self, media_type_of};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -9,7 +7,7 @@ use reqwest::{Method, Response};
 
 use super::attempt::{Answer, Ask};
 use super::{Fetched, Missing, Problem, Registries, Repository, TagOrDigest};
-use crate::transfer::{self, Deadline};
+use crate::transfer::{self, Deadline, Output};
 
 /// The media types that we take for a manifest.
 const MANIFEST_TYPES: [&str; 4] = [oci::MANIFEST, oci::INDEX, oci::DOCKER_MANIFEST, oci::DOCKER_LIST];
@@ -52,7 +50,7 @@ impl Registries {
         digest: &Digest,
         size: u64,
         deadline: Deadline,
-        out: &mut (dyn Write + Send),
+        out: &mut dyn Output,
     ) -> Result<(), Problem> {
         if let Some(announced) = response.content_length().filter(|announced| *announced != size) {
             return Err(Problem::WrongSize { expected: size, got: Some(announced) });
@@ -95,11 +93,23 @@ impl Registries {
         digest: &Digest,
         size: u64,
         deadline: Deadline,
-        out: &mut (dyn Write + Send),
+        out: &mut dyn Output,
     ) -> Result<(), Problem> {
         let url = self.url(repository, &format!("blobs/{digest}"))?;
-        let response = self.answer(&Ask::get(repository, url, Missing::Blob, deadline)).await?;
-        self.take_blob(response, digest, size, deadline, out).await
+        let ask = Ask::get(repository, url, Missing::Blob, deadline);
+        let mut failed = 0;
+        loop {
+            let response = self.answer(&ask).await?;
+            let broken = match self.take_blob(response, digest, size, deadline, out).await {
+                Err(problem @ Problem::Broken(_)) => problem,
+                other => return other,
+            };
+            failed += 1;
+            if !self.limits.backoff.pause(failed, None, deadline).await {
+                return Err(broken);
+            }
+            out.start_over().map_err(Problem::Output)?;
+        }
     }
 
     fn ask_manifest<'a>(

@@ -40,6 +40,7 @@ impl Registries {
         artifact: impl Into<Contents<'a>>,
         tags: &[Tag],
     ) -> Result<Pushed, RegistryError> {
+        let _turn = self.turn(&repository.registry).await;
         let contents = artifact.into();
         let deadline = Deadline::after(self.limits.blob_time);
         let push = async {

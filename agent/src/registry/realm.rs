@@ -3,6 +3,8 @@
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use url::Url;
 
+pub(super) use crate::transfer::authority;
+
 /// Token servers that belong to a registry though their hosts differ.
 const KNOWN_REALMS: [(&str, &str); 2] =
     [("registry-1.docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
@@ -66,14 +68,6 @@ pub(super) fn may_have_credentials(registry: &Url, realm: &Url, allowed: &[Strin
         || (secure && registry_host == realm_host)
         || (secure && realm.port().is_none() && KNOWN_REALMS.contains(&(registry_host, realm_host)))
         || allowed.iter().any(|host| host.eq_ignore_ascii_case(&authority(realm)))
-}
-
-/// Host, and port where it is not the scheme's own.
-pub(super) fn authority(url: &Url) -> String {
-    match (url.host_str().unwrap_or_default(), url.port()) {
-        (host, Some(port)) => format!("{host}:{port}"),
-        (host, None) => host.to_owned(),
-    }
 }
 
 /// The scope to ask for. One that names a repository is always our own, so that no registry makes us ask for more rights

@@ -7,6 +7,8 @@ use std::time::Duration;
 use falconer_manifests::plan::DriftMode;
 use serde::{Deserialize, Deserializer};
 
+use super::registries;
+
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +34,10 @@ pub struct Document {
     pub drift: Drift,
     /// What is special about single registries, by host and port.
     #[serde(default)]
-    pub registries: BTreeMap<String, Registry>,
+    pub registries: BTreeMap<String, registries::Written>,
+    /// Docker's file of registry logins.
+    #[serde(default)]
+    pub docker: Docker,
     /// Where the drift report is pushed.
     pub report: Option<Report>,
 }
@@ -161,17 +166,12 @@ pub struct Drift {
     pub mode: DriftMode,
 }
 
-/// `[registries."host:port"]`.
+/// `[docker]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Registry {
-    /// Whether it speaks HTTP without TLS.
-    pub plain_http: bool,
-    /// Hosts besides the registry's own that may be sent its credentials for a token.
-    pub token_realms: Vec<String>,
-    /// How to get in.
-    #[serde(default)]
-    pub credentials: Credentials,
+pub struct Docker {
+    /// Its config.json; default: where docker itself looks for it.
+    pub config: Option<PathBuf>,
 }
 
 /// `[report]`.

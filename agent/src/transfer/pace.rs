@@ -1,5 +1,7 @@
 //! Bodies that are too large to hold: taken piece by piece, at a minimum rate.
 
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::time::Duration;
 
 use super::{Deadline, DeadlinePassed};
@@ -17,6 +19,29 @@ impl Default for Pace {
     /// 1 KiB/s over 60 s.
     fn default() -> Self {
         Self { bytes: 60 * 1024, over: Duration::from_secs(60) }
+    }
+}
+
+/// Where a body goes, when it may have to be fetched a second time, from elsewhere.
+pub trait Output: Write + Send {
+    /// Drops all that was written.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    fn start_over(&mut self) -> io::Result<()>;
+}
+
+impl Output for Vec<u8> {
+    fn start_over(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+}
+
+impl Output for File {
+    fn start_over(&mut self) -> io::Result<()> {
+        self.set_len(0)?;
+        self.rewind()
     }
 }
 

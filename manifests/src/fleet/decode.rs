@@ -2,13 +2,14 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files};
 use crate::finding::Findings;
+use crate::index::IndexLocation;
 use crate::name::IndexName;
-use crate::yaml::{self, Fields, Mark, Node, Problems, shown};
+use crate::yaml::{self, Fields, Mark, Node, Problems};
 
 /// The version of the document that this falconer reads.
 const VERSION: i128 = 1;
@@ -89,9 +90,9 @@ fn indexes(problems: &mut Problems<'_>, node: &Node) -> Vec<IndexEntry> {
         let Some(fields) = problems.fields(item, "an index as a map", &keys, &keys) else { continue };
         let name = fields.get("name").and_then(|node| problems.parsed(node, "a name", IndexName::parse));
         let url = fields.get("url").and_then(|node| {
-            let text = problems.text(node, "a URL", "write https://…, http://… or file:///…")?;
-            check_url(text)
-                .map_err(|(message, hint)| problems.report(node.at, message, hint))
+            let text = problems.text(node, "a URL", "write https://…, http://…, file:///… or oci://…")?;
+            IndexLocation::parse(text)
+                .map_err(|error| problems.report(node.at, error.message, error.hint))
                 .is_ok()
                 .then(|| text.to_string())
         });
@@ -103,29 +104,6 @@ fn indexes(problems: &mut Problems<'_>, node: &Node) -> Vec<IndexEntry> {
         entries.push(IndexEntry { name, url, at: problems.location(item.at) });
     }
     entries
-}
-
-/// Checks a URL without repeating it, because it may hold a password.
-fn check_url(text: &str) -> Result<(), (String, &'static str)> {
-    let schemes = "use an https, http or file URL, e.g. https://falcosecurity.github.io/falcoctl/index.yaml";
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(("the URL has white space or control characters".into(), "encode them, e.g. %20"));
-    }
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(("the URL has no scheme".into(), schemes));
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match scheme {
-        _ if authority.contains('@') => {
-            Err(("the URL holds credentials".into(), "take them out: whoever reads the repository would know them"))
-        }
-        "http" | "https" if authority.is_empty() => Err(("the URL names no host".into(), schemes)),
-        "file" if !rest.starts_with('/') => {
-            Err(("the file URL names no absolute path".into(), "write three slashes: file:///srv/index.yaml"))
-        }
-        "http" | "https" | "file" => Ok(()),
-        other => Err((format!("URLs of scheme `{}` are not read", shown(other)), schemes)),
-    }
 }
 
 fn config(problems: &mut Problems<'_>, node: &Node) -> Vec<Setting> {

@@ -129,7 +129,7 @@ fn findings_about_each_part() {
             "indexes: [{name: a, url: 'https://x'}, {name: a, url: 'https://y'}]",
             "the index `a` stands twice, first in line 3",
         ),
-        ("indexes: [{name: a, url: 'oci://x/y'}]", "URLs of scheme `oci` are not read"),
+        ("indexes: [{name: a, url: 'oci://x'}]", "the reference of the index is not well-formed"),
         ("indexes: [{name: a, url: 'x.yaml'}]", "the URL has no scheme"),
         ("indexes: [{name: a, url: 'https://'}]", "the URL names no host"),
         ("indexes: [{name: a, url: 'file://x'}]", "the file URL names no absolute path"),

@@ -122,7 +122,7 @@ fn in_report_mode_drift_is_said_and_left_and_commits_still_come() {
     assert!(report.steps.is_empty() && report.drift.len() == 1);
     host.current = Pointer::Missing;
     let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
-    assert!(report.steps.is_empty() && report.drift.len() == 1);
+    assert!(report.steps.is_empty() && report.drift.len() == 2, "the pointer, and what it should name: {report:?}");
     let update = plan(&composition(2, "b", None), Target::Desired, &host, DriftMode::Report).unwrap();
     assert!(names(&update).contains(&"activate"));
 }

@@ -13,15 +13,21 @@ use crate::yaml::{Node, Problems, shown};
 
 const PLUGINS_HINT: &str = "write a list, e.g. `- {name: container, version: 0.4.0}`";
 
-/// An engine version: an integer, where N stands for 0.N.0, or three numbers.
+/// An engine version: an integer, where N stands for 0.N.0, or three numbers. Falco passes over whatever follows these;
+/// falcoctl publishes a pre-release that does (`pkg/oci/types.go`), so it is kept.
 pub(super) fn engine_version(problems: &mut Problems<'_>, node: &Node) -> Option<Version> {
     let text = read::filled(problems, "the item", node, "`required_engine_version`")?;
-    let version = integer(text).map(|number| Version::new(0, number.into(), 0)).or_else(|| three_numbers(text));
+    let version = engine_version_of(text);
     if version.is_none() {
         let message = format!("the engine version `{}` is neither a number nor of the form x.y.z", shown(text));
         problems.report(node.at, message, "write e.g. 0.57.0");
     }
     version
+}
+
+fn engine_version_of(text: &str) -> Option<Version> {
+    let number = integer(text).map(|number| Version::new(0, number.into(), 0));
+    number.or_else(|| Version::parse(text).ok()).or_else(|| three_numbers(text))
 }
 
 /// The plugins that are required, each with what may stand in for it.
@@ -98,7 +104,6 @@ mod tests {
 
     #[test]
     fn engine_versions() {
-        let read = |text| integer(text).map(|n| Version::new(0, n.into(), 0)).or_else(|| three_numbers(text));
         for (text, version) in [
             ("26", Some("0.26.0")),
             ("0", Some("0.0.0")),
@@ -106,7 +111,8 @@ mod tests {
             ("0x1a", Some("0.26.0")),
             (" 26 ", Some("0.26.0")),
             ("0.57.0", Some("0.57.0")),
-            ("0.57.0-rc1", Some("0.57.0")),
+            ("0.57.0-rc1", Some("0.57.0-rc1")),
+            ("0.57.0 or so", Some("0.57.0")),
             ("0.31", None),
             ("v0.31.0", None),
             ("08", None),
@@ -117,7 +123,7 @@ mod tests {
             ("a.b.c", None),
             ("99999999999999999999", None),
         ] {
-            assert_eq!(read(text).map(|version| version.to_string()).as_deref(), version, "{text}");
+            assert_eq!(engine_version_of(text).map(|version| version.to_string()).as_deref(), version, "{text}");
         }
     }
 }

@@ -126,7 +126,7 @@ fn something_else() {
     lie(&["text/html"], |_| Reply::ok("text/html", "<html>log in</html>"));
     lie(&["has no `2.0.0`"], |_| Reply::new(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#));
     lie(&["refuses our credentials"], |_| Reply::challenge("Basic realm=\"x\""));
-    lie(&["not a manifest"], |_| Reply::ok(oci::MANIFEST, "{"));
+    lie(&["is not a manifest"], |_| Reply::ok(oci::MANIFEST, "{"));
 }
 
 /// An archive under the digest that its manifest says, so that the archive itself is the lie.

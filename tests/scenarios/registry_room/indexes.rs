@@ -1,7 +1,7 @@
 //! Fetching indexes over HTTP.
 
 use falconer::index::{CAP, IndexError, fetch, fetch_within};
-use falconer::transfer::{Deadline, RedirectError};
+use falconer::transfer::{Clients, Deadline, RedirectError};
 use falconer_tests::scripted_registry::ScriptedRegistry;
 
 use super::*;
@@ -9,7 +9,8 @@ use super::*;
 const INDEX: &str = "- name: falco-rules\n  type: rulesfile\n";
 
 async fn index_from(server: &ScriptedRegistry) -> Result<Vec<u8>, IndexError> {
-    fetch(&transfer::client().unwrap(), &format!("http://{}/index.yaml", server.host())).await
+    let clients = transfer::client().unwrap().into();
+    fetch(&clients, &format!("http://{}/index.yaml", server.host()), None).await.map(|fetched| fetched.copy.bytes)
 }
 
 #[tokio::test]
@@ -53,17 +54,17 @@ async fn an_index_server_in_trouble() {
     assert!(matches!(index_from(&server).await.unwrap_err(), IndexError::Status { .. }));
     assert_eq!(server.seen().len(), 4);
 
-    let client = transfer::client().unwrap();
-    let secret = |server: &ScriptedRegistry| format!("http://u:canary@{}/index.yaml?sig=canary", server.host());
+    let clients: Clients = transfer::client().unwrap().into();
+    let secret = |server: &ScriptedRegistry| format!("http://{}/index.yaml?sig=canary", server.host());
     for reply in [Reply::silence(), Reply::drip(vec![b'x'; 999], 20)] {
         let server = ScriptedRegistry::start(move |_| reply.clone()).unwrap();
         let deadline = Deadline::after(Duration::from_millis(300));
-        let late = fetch_within(&client, &secret(&server), deadline).await.unwrap_err();
+        let late = fetch_within(&clients, &secret(&server), None, deadline).await.unwrap_err();
         assert!(matches!(late, IndexError::Late { .. }), "{late}");
         assert!(!format!("{late:?}").contains("canary"), "{late:?}");
     }
     let server = ScriptedRegistry::start(|_| Reply::hangup()).unwrap();
-    let broken = fetch(&client, &secret(&server)).await.unwrap_err();
+    let broken = fetch(&clients, &secret(&server), None).await.unwrap_err();
     assert!(matches!(broken, IndexError::Unreachable { .. }), "{broken}");
     assert!(!format!("{broken:?}").contains("canary"), "{broken:?}");
 }

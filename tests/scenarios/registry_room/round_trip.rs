@@ -84,7 +84,7 @@ async fn over_tls_with_its_own_authority() {
     let host = server.host();
     let root = reqwest::Certificate::from_pem(server.authority().unwrap().as_bytes()).unwrap();
     let trusting = || {
-        let client = transfer::client_with(std::slice::from_ref(&root)).unwrap();
+        let client = transfer::client_with(std::slice::from_ref(&root), None).unwrap();
         Registries::new(client, BTreeMap::new()).with_limits(short())
     };
     round_trip(&host, &trusting(), &trusting()).await;

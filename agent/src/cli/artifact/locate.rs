@@ -99,7 +99,7 @@ pub(in crate::cli) async fn known(arguments: &Arguments, places: &Indexes) -> Re
     let sources = sources(arguments, std::iter::empty())?;
     let mut known = Known { entries: BTreeMap::new(), shadowed: Vec::new() };
     for place in indexes(places)? {
-        let index = sources.index(&place.url).await?;
+        let (_, index) = sources.index(&place.url).await?;
         for entry in index.entries() {
             let before = known.entries.insert(entry.name.clone(), (place.name.clone(), entry.clone()));
             if let Some((old, _)) = before {

@@ -18,6 +18,7 @@ use crate::cli::arguments::Arguments;
 use crate::cli::print::Printer;
 use crate::layout::directory::{Directory, FILE_MODE, FileError, NewFile};
 use crate::pass::{InspectError, layer_of};
+use crate::transfer;
 
 /// A file that was written.
 struct Written {
@@ -134,6 +135,12 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl transfer::Output for Output {
+    fn start_over(&mut self) -> io::Result<()> {
+        self.0.start_over().map_err(|error| error.source)
     }
 }
 

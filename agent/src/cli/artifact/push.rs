@@ -33,9 +33,7 @@ pub(super) async fn push(arguments: &Arguments, printer: Printer, push: &Push) -
     let platforms = platforms(push, kind)?;
     let mut notes = Vec::new();
     if let PublishedVersion::Branch(branch) = &version {
-        notes.push(format!(
-            "`{branch}` is no version: `falcoctl artifact install` refuses it, and it has no floating tags"
-        ));
+        notes.push(format!("`{branch}` is no version: `falcoctl artifact install` refuses it"));
     }
     let inputs = input::read(&push.files, kind, &mut notes)?;
     let (dependencies, requirements) = needs(push, kind, &inputs, &mut notes)?;
@@ -54,7 +52,7 @@ pub(super) async fn push(arguments: &Arguments, printer: Printer, push: &Push) -
     };
     let published = Published::of(&described, &inputs, platforms)?;
     let sources = locate::sources(arguments, std::iter::once(&reference).filter(|_| push.plain_http))?;
-    let floating = floating::decide(&sources, &reference, push, &version).await?;
+    let floating = floating::decide(&sources, &reference, push, &version, &mut notes).await?;
     let tags = tags(&reference, push, &version, &floating)?;
     for note in &notes {
         tracing::warn!("{note}");

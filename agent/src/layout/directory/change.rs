@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
@@ -35,6 +35,15 @@ impl NewFile {
     /// When the disk does not take it.
     pub fn write_all(&mut self, content: &[u8]) -> Result<(), FileError> {
         self.file.write_all(content).map_err(|source| FileError::new("write", &self.path, source))
+    }
+
+    /// Drops all that was written.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn start_over(&mut self) -> Result<(), FileError> {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(|source| FileError::new("empty", &self.path, source))
     }
 
     /// Waits until the content is on the disk, and closes the file. After an error the file is worthless: the kernel may

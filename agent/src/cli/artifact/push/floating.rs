@@ -23,11 +23,18 @@ pub(super) async fn decide(
     reference: &Reference,
     push: &Push,
     version: &PublishedVersion,
+    notes: &mut Vec<String>,
 ) -> Result<Floating, Failure> {
-    let PublishedVersion::Semantic(version) = version else { return Ok(Floating::default()) };
-    if !(push.add_floating_tags || push.latest) || !version.pre.is_empty() {
+    if !(push.add_floating_tags || push.latest) {
         return Ok(Floating::default());
     }
+    let version = match version {
+        PublishedVersion::Semantic(version) if version.pre.is_empty() => version,
+        _ => {
+            notes.push(format!("floating tags stay where they are: `{}` is no final version", push.version));
+            return Ok(Floating::default());
+        }
+    };
     let existing = sources.tags(&reference.source).await?.unwrap_or_default();
     let mut known: BTreeMap<Tag, Version> = tags::versions(&existing).into_iter().collect();
     for FloatingTag { tag, .. } in chosen(version, &known, push) {
