@@ -69,18 +69,24 @@ impl Layout {
         Ok(Self { root, blobs })
     }
 
-    /// Opens the layout that `root` holds, after creating what is missing of it; the marker comes last.
+    /// Opens the layout that `root` holds, after creating what is missing of it.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub fn create_in(root: Directory) -> Result<Self, LayoutError> {
         let marked = marked(&root)?;
-        let blobs = root.open_or_create_subdirectory("blobs")?.open_or_create_subdirectory(ALGORITHM)?;
-        if root.stat(INDEX)?.is_none() {
-            root.replace_file(INDEX, "index.json.tmp", index::EMPTY)?;
+        let indexed = root.stat(INDEX)?.is_some();
+        let algorithms = root.open_or_create_subdirectory("blobs")?;
+        let blobs = algorithms.open_or_create_subdirectory(ALGORITHM)?;
+        if !indexed {
+            root.place_file(INDEX, "index.json.tmp", index::EMPTY)?;
         }
         if !marked {
-            root.replace_file(MARKER, "oci-layout.tmp", MARKER_CONTENT)?;
+            root.place_file(MARKER, "oci-layout.tmp", MARKER_CONTENT)?;
+        }
+        if !indexed || !marked {
+            algorithms.sync()?;
+            root.sync()?;
         }
         Ok(Self { root, blobs })
     }

@@ -85,7 +85,7 @@ impl StateDirectory {
         // Read again: a newer falconer may have held the lock in between.
         if !read_format(&root)? {
             sync_parent(&self.path)?;
-            root.replace_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
+            root.place_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
         let [store, generations, plugins, work] =
             [STORE, GENERATIONS, PLUGINS, WORK].map(|name| subdirectory(&root, name));
@@ -94,7 +94,8 @@ impl StateDirectory {
         let locked =
             Locked { state, root, generations: generations?, plugins: plugins?, work: work?, store, _lock: lock };
         locked.remove_leftovers()?;
-        // What an interrupted run has renamed may be in memory only. Nothing is built on it before it is on the disk.
+        // What was just created, or renamed by a run that was interrupted, may be in memory only. Nothing is built on it
+        // before it is on the disk.
         locked.root.sync()?;
         Ok(locked)
     }

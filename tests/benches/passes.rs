@@ -1,9 +1,10 @@
 //! What a pass of falconer costs: time, memory, requests and bytes. `make bench` runs it on the release build.
 //!
-//! A cold pass starts with an empty state directory: it clones, resolves a tag, fetches an artifact and makes it live. A
-//! quiet pass finds nothing to do. Both read their repository, which has 300 references besides the branch, from `git
-//! http-backend` on loopback. The registry is one of ours that takes a connection for each request. Where there is a
-//! falcoctl in PATH, it installs the same artifact from there: once, without a signature to check, as the cold pass does.
+//! A cold pass starts with an empty state directory: it reads the repository, resolves a tag, fetches an artifact and makes
+//! it live, durably. A quiet pass finds nothing to do. The repository is a directory or, where the row says http, behind
+//! `git http-backend` on loopback, whose processes cost time too; it has 300 references besides the branch. The registry is
+//! one of ours that takes a connection for each request. Where there is a falcoctl in PATH, it installs the same artifact:
+//! no repository, no signature to check, nothing waited for on the disk.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ const RUNS: usize = 21;
 const LOOKS: usize = 5;
 /// References besides the branch: one for the report of each host.
 const OTHERS: usize = 300;
+/// The settings of a host whose repository is a directory, and of one that reads it over http.
+const DIRECTORY: &str = "agent.toml";
+const HTTP: &str = "http.toml";
 
 /// The servers, and the host between them.
 struct Stage {
@@ -54,13 +58,18 @@ fn main() {
     let program = std::env::args_os().skip(1).find(|argument| argument != "--bench");
     let program = program.map_or_else(falconer_tests::host::falconer, PathBuf::from).canonicalize().unwrap();
     let stage = stage(program);
-    let once = || {
+    let once = |config: &str| {
         let mut command = stage.host.command_of(&stage.program);
-        command.args(["once", "--output", "json"]);
+        command.args(["once", "--output", "json", "--config"]).arg(stage.host.path(config));
         command
     };
     let forget = || drop(std::fs::remove_dir_all(stage.host.path("state")));
-    let mut rows = vec![("cold pass", measure(&stage, once, forget)), ("quiet pass", measure(&stage, once, || {}))];
+    let mut rows = vec![
+        ("cold pass", measure(&stage, || once(DIRECTORY), forget)),
+        ("quiet pass", measure(&stage, || once(DIRECTORY), || {})),
+        ("cold pass, http", measure(&stage, || once(HTTP), forget)),
+        ("quiet pass, http", measure(&stage, || once(HTTP), || {})),
+    ];
     if let Some(falcoctl) = in_path("falcoctl") {
         rows.push(("falcoctl install", measure(&stage, || install(&falcoctl, &stage), || {})));
     }
@@ -82,7 +91,8 @@ fn stage(program: PathBuf) -> Stage {
     let git = GitServer::start(served.path()).unwrap();
     let host = Host::new();
     let plain = format!("[registries.\"{}\"]\nplain_http = true\n", registry.host());
-    host.write("agent.toml", &format!("{}{plain}", agent_toml(&git.url("fleet.git"))));
+    host.write(DIRECTORY, &format!("{}{plain}", agent_toml(&repository.path().display().to_string())));
+    host.write(HTTP, &format!("{}{plain}", agent_toml(&git.url("fleet.git"))));
     let _adopted = run(host.command_of(&program).arg("adopt")).ended_with(0);
     Stage { host, git, registry, program, _served: served }
 }

@@ -56,8 +56,9 @@ impl StateDirectory {
 }
 
 impl Locked {
-    /// Replaces a document durably in one step; gives whether it was another one before. When it was not, nothing is
-    /// written.
+    /// Replaces a document in one step; gives whether it was another one before. When it was not, nothing is written. A
+    /// crash leaves the old document or the new one, whole. The ledger is durable when this returns; the others, which
+    /// every pass can make anew, are with the next ledger or the next lock.
     ///
     /// # Errors
     /// When a step fails. The document is then the old one, or the new one that may not be durable.
@@ -65,7 +66,13 @@ impl Locked {
         if self.is_already(document, content)? {
             return Ok(false);
         }
-        self.root.replace_file(document.name(), document.temporary(), content)?;
+        let (name, temporary) = (document.name(), document.temporary());
+        match document {
+            Document::Ledger => self.root.replace_file(name, temporary, content)?,
+            Document::Status | Document::HostLock | Document::Resolution => {
+                self.root.place_file(name, temporary, content)?;
+            }
+        }
         Ok(true)
     }
 

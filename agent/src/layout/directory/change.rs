@@ -82,6 +82,7 @@ impl Directory {
             opened => opened?,
         };
         parent.open_or_create_subdirectory(name)?;
+        parent.sync()?;
         Self::open_real(path)
     }
 
@@ -98,7 +99,8 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Opens the directory `name` with the right mode; creates it durably when there is none.
+    /// Opens the directory `name` with the right mode; creates it when there is none, durably after the next
+    /// [`Self::sync`].
     ///
     /// # Errors
     /// When something else stands there, or when it cannot be created.
@@ -106,15 +108,11 @@ impl Directory {
         let name = name.as_ref();
         match self.subdirectory(name) {
             Ok(directory) => Ok(directory),
-            Err(error) if error.is_not_found() => {
-                let directory = match self.create_subdirectory(name) {
-                    // Somebody else was faster.
-                    Err(error) if error.is_there_already() => self.subdirectory(name)?,
-                    created => created?,
-                };
-                self.sync()?;
-                Ok(directory)
-            }
+            Err(error) if error.is_not_found() => match self.create_subdirectory(name) {
+                // Somebody else was faster.
+                Err(error) if error.is_there_already() => self.subdirectory(name),
+                created => created,
+            },
             Err(error) => Err(error),
         }
     }
@@ -152,14 +150,23 @@ impl Directory {
     /// # Errors
     /// When a step fails; the old file is then still there, unless the last step failed.
     pub fn replace_file(&self, name: &str, temporary: &str, content: &[u8]) -> Result<(), FileError> {
+        self.place_file(name, temporary, content)?;
+        self.sync()
+    }
+
+    /// As [`Self::replace_file`] without the last step: a crash leaves the old file or the new one, whole, and surely the
+    /// new one only after the next [`Self::sync`].
+    ///
+    /// # Errors
+    /// When a step fails; the old file is then still there.
+    pub fn place_file(&self, name: &str, temporary: &str, content: &[u8]) -> Result<(), FileError> {
         self.remove_file_if_there(temporary)?;
         let mut file = self.create_file(temporary, FILE_MODE)?;
         let written = file.write_all(content).and_then(|()| file.sync()).and_then(|()| self.rename(temporary, name));
-        if let Err(error) = written {
+        if written.is_err() {
             self.discard(temporary);
-            return Err(error);
         }
-        self.sync()
+        written
     }
 
     /// Opens the lock file `name`, which only the owner may open: who can open a file can lock it. It is created where it
