@@ -60,7 +60,7 @@ const SECTIONS: [&str; 6] =
     ["artifact", "artifact.follow", "artifact.install", "registry", "registry.auth", "registry.creds"];
 
 /// Keys that are carried over, or that are judged where they are read.
-const READ: [&str; 9] = [
+const READ: [&str; 10] = [
     "indexes",
     "artifact.allowedtypes",
     "artifact.install.refs",
@@ -70,13 +70,14 @@ const READ: [&str; 9] = [
     "artifact.follow.falcoversions",
     "registry.auth.basic",
     "registry.auth.oauth",
+    "registry.creds.config",
 ];
 
 const OWN_PLACE: &str = "falconer keeps what it places in its own state directory and tells Falco where it is";
 const OWN_STATE: &str = "falconer keeps its state under `[paths] state` of agent.toml";
 
 /// Keys that have no place with falconer, in lower case, and what there is instead.
-const LEFT_BEHIND: [(&str, &str); 14] = [
+const LEFT_BEHIND: [(&str, &str); 13] = [
     ("artifact.noverify", "fleet.yaml has no such switch"),
     ("artifact.install.resolvedeps", "fleet.yaml has no such switch: dependencies are always resolved"),
     ("artifact.install.rulesfilesdir", OWN_PLACE),
@@ -90,10 +91,6 @@ const LEFT_BEHIND: [(&str, &str); 14] = [
     ("artifact.follow.tmpdir", OWN_STATE),
     ("artifact.follow.startupbehavior", "falconer makes its first pass as soon as it starts"),
     ("registry.auth.gcp", "let falconer's service use a docker config file with the credential helper of Google Cloud"),
-    (
-        "registry.creds.config",
-        "set DOCKER_CONFIG of falconer's service to the directory that holds this file as config.json",
-    ),
 ];
 
 const DRIVER: &str = "driver";

@@ -1,7 +1,9 @@
 //! What belongs into agent.toml of each host.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::fleet::field;
 use super::{Keys, duration};
@@ -11,17 +13,15 @@ use crate::yaml::{Mark, Node, Problems, Value, shown};
 const DEFAULT_WEB_SERVERS: [&str; 2] = ["http://localhost:8765", "http://127.0.0.1:8765"];
 /// The time between two passes unless agent.toml says otherwise, in seconds.
 const DEFAULT_EVERY: u64 = 300;
+const LOGIN_HINT: &str = "write the login under `[registries.\"HOST\".credentials]` of agent.toml";
 
 pub(super) fn render(keys: &Keys<'_>, notes: &mut Problems<'_>) -> String {
     let mut text = schedule(keys, notes);
     text.push_str(&web_server(keys));
-    text.push_str(&logins(keys, notes));
-    if let Some((at, _)) = keys.get("registry.auth.oauth") {
-        let message = "`registry.auth.oauth` is not carried over, since it holds secrets";
-        let hint =
-            "write the client and its token URL under `[registries.\"HOST\"]` of agent.toml, the secret into a file";
-        notes.report(at, message, hint);
+    if let Some(path) = keys.get("registry.creds.config").and_then(|(_, node)| scalar(node)) {
+        text.push_str(&format!("[docker]\nconfig = {}\n", toml(path)));
     }
+    text.push_str(&logins(keys, notes));
     text
 }
 
@@ -77,36 +77,59 @@ fn web_server(keys: &Keys<'_>) -> String {
     }
 }
 
-/// The user names of `registry.auth.basic`; the passwords stay where they are.
+/// The logins of `registry.auth`, in the order in which falcoctl tries them; the secrets stay where they are.
 fn logins(keys: &Keys<'_>, notes: &mut Problems<'_>) -> String {
-    let Some((at, node)) = keys.get("registry.auth.basic") else { return String::new() };
     let mut text = String::new();
-    let Value::Sequence(items) = &node.value else {
-        let message = "`registry.auth.basic` is no list and is not carried over";
-        notes.report(at, message, "write the login under `[registries.\"HOST\".credentials]` of agent.toml");
-        return text;
-    };
-    for item in items {
-        let registry = field(item, "registry").map(|registry| registry.split('/').next().unwrap_or_default());
-        let (Some(registry), Some(user)) = (registry.filter(|registry| !registry.is_empty()), field(item, "user"))
-        else {
-            let message = "a login of `registry.auth.basic` without `registry` or `user` is not carried over";
-            notes.report(item.at, message, "write it under `[registries.\"HOST\".credentials]` of agent.toml");
+    let mut known = BTreeSet::new();
+    for (key, read) in
+        [("registry.auth.basic", basic as fn(&Node, &str) -> Option<String>), ("registry.auth.oauth", oauth)]
+    {
+        let Some((at, node)) = keys.get(key) else { continue };
+        let Value::Sequence(items) = &node.value else {
+            notes.report(at, format!("`{key}` is no list and is not carried over"), LOGIN_HINT);
             continue;
         };
-        let safe: String =
-            registry.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-        let file = format!("/etc/falconer/secrets/{safe}");
-        text.push_str(&format!(
-            "[registries.{}.credentials]\nusername = {}\npassword_file = {}\n",
-            toml(registry),
-            toml(user),
-            toml(&file)
-        ));
-        let message = format!("the password for {} is not carried over", shown(registry));
-        notes.report(item.at, message, format!("write it into {file} on each host, readable by falconer alone"));
+        for item in items {
+            let registry = field(item, "registry").map(|registry| registry.split('/').next().unwrap_or_default());
+            let registry = registry.filter(|registry| !registry.is_empty());
+            let file = registry.map(secret_file).unwrap_or_default();
+            let (Some(registry), Some(lines)) = (registry, read(item, &file)) else {
+                let message = format!("a login of `{key}` that lacks something is not carried over");
+                notes.report(item.at, message, LOGIN_HINT);
+                continue;
+            };
+            if !known.insert(registry) {
+                let message = format!("a further login for {} is not carried over", shown(registry));
+                notes.report(item.at, message, "agent.toml has one login for each registry; choose one");
+                continue;
+            }
+            text.push_str(&format!("[registries.{}.credentials]\n{lines}\n", toml(registry)));
+            let message = format!("the secret for {} is not carried over", shown(registry));
+            notes.report(item.at, message, format!("write it into {file} on each host, readable by falconer alone"));
+        }
     }
     text
+}
+
+/// A user with a password.
+fn basic(item: &Node, file: &str) -> Option<String> {
+    let user = field(item, "user").filter(|user| !user.is_empty())?;
+    Some(format!("username = {}\npassword_file = {}", toml(user), toml(file)))
+}
+
+/// A client of an authorization server. Its URL is taken only where it can hold no secret.
+fn oauth(item: &Node, file: &str) -> Option<String> {
+    let client = field(item, "clientid").filter(|client| !client.is_empty())?;
+    let url = field(item, "tokenurl").filter(|url| url.starts_with("https://") && !url.contains(['@', '?', '#']))?;
+    let keys = [("token_url", url), ("client_id", client), ("client_secret_file", file)];
+    let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+    Some(format!("oauth2 = {{{}}}", keys.join(", ")))
+}
+
+/// Where a secret is to be written; the file's name is that of the registry.
+fn secret_file(registry: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    format!("/etc/falconer/secrets/{}", registry.chars().map(safe).collect::<String>())
 }
 
 fn scalar(node: &Node) -> Option<&str> {

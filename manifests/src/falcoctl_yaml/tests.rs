@@ -153,17 +153,29 @@ registry:
       - {registry: ghcr.io/acme, user: acme, password: canary-1}
       - canary-2,user,canary-3
       - {registry: r.example, password: canary-4}
+      - {registry: ghcr.io, user: other, password: canary-4}
     oauth:
-      - {registry: r.example, clientID: id, clientSecret: canary-5, tokenURL: https://t.example}
+      - {registry: 'r.example:5000', clientID: id, clientSecret: canary-5, tokenURL: https://t.example/t}
+      - {registry: s.example, clientID: id, clientSecret: canary-6, tokenURL: https://canary@t.example}
+      - {registry: ghcr.io, clientID: id, clientSecret: canary-7, tokenURL: https://t.example}
     gcp: [{registry: eu.example}]
-    other: canary-6
+    other: canary-8
   creds: {config: /root/.docker/config.json}
 ";
     let imported = import("falcoctl.yaml", text).unwrap();
-    let agent = "[registries.\"ghcr.io\".credentials]\nusername = \"acme\"\npassword_file = \"/etc/falconer/secrets/ghcr.io\"\n";
+    let agent = "\
+[docker]
+config = \"/root/.docker/config.json\"
+[registries.\"ghcr.io\".credentials]
+username = \"acme\"
+password_file = \"/etc/falconer/secrets/ghcr.io\"
+[registries.\"r.example:5000\".credentials]
+oauth2 = {token_url = \"https://t.example/t\", client_id = \"id\", client_secret_file = \"/etc/falconer/secrets/r.example-5000\"}
+";
     assert_eq!(imported.agent, agent);
+    assert!(imported.agent.parse::<toml::Table>().is_ok());
     let lines: Vec<_> = imported.notes.iter().map(|note| note.location.line).filter(|line| *line > 0).collect();
-    assert_eq!(lines, [4, 5, 6, 7, 9, 10, 11], "{:?}", notes(&imported));
+    assert_eq!(lines, [4, 5, 6, 7, 9, 10, 11, 12, 13], "{:?}", notes(&imported));
     let all = alloc::format!("{imported:?}");
     assert!(!all.contains("canary"), "{all}");
     let scalar = import("falcoctl.yaml", "registry: {auth: {basic: 'r,u,canary', oauth: canary}}").unwrap();

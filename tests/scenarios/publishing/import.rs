@@ -52,7 +52,7 @@ fn what_falcoctl_followed_falconer_locks() {
     host.write("falcoctl.yaml", &falcoctl);
     let imported = host.falconer(["import", "falcoctl.yaml", "--output-dir", "fleet"]).ended_with(0);
     assert!(!format!("{imported:?}{}", host.read("fleet/fleet.yaml")).contains("canary"), "{imported:?}");
-    assert!(imported.stderr.contains("falcoctl.yaml:9:9: the password for"), "{}", imported.stderr);
+    assert!(imported.stderr.contains("falcoctl.yaml:9:9: the secret for"), "{}", imported.stderr);
     let lines = imported.stderr.split("agent.toml of the hosts:\n").nth(1).unwrap();
     // The lines for agent.toml are good ones once the password is where they say.
     let lines = lines.replace("/etc/falconer/secrets/", "secrets-");
