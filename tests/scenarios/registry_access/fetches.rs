@@ -62,7 +62,7 @@ async fn archives_come_together_and_are_told_of() {
     for blob in &blobs {
         assert!(store.is_intact(&blob.digest, blob.size).unwrap());
     }
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     assert_eq!(told.len(), 10);
     for steps in told.values() {
         assert!(steps.is_sorted() && steps.ends_with(&[MIB as u64, u64::MAX]), "{steps:?}");
