@@ -183,13 +183,22 @@ fn credentials(entry: &Entry) -> Result<Option<Credentials>, CredentialsError> {
 
 /// What the helper has for `server`; `None` when it says that it has nothing.
 async fn ask_helper(name: &str, server: &str, deadline: Deadline) -> Result<Option<Credentials>, CredentialsError> {
-    let failed = || CredentialsError::Helper(name.to_owned());
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || !name.chars().all(is_plain) {
         return Err(CredentialsError::Malformed("it names a credential helper that is no program's name"));
     }
-    let mut helper = Command::new(format!("docker-credential-{name}"))
-        .arg("get")
+    ask_program(Command::new(format!("docker-credential-{name}")).arg("get"), name, server, deadline).await
+}
+
+/// As [`ask_helper`], with `program` and its arguments.
+async fn ask_program(
+    program: &mut Command,
+    name: &str,
+    server: &str,
+    deadline: Deadline,
+) -> Result<Option<Credentials>, CredentialsError> {
+    let failed = || CredentialsError::Helper(name.to_owned());
+    let mut helper = program
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -280,6 +289,47 @@ mod tests {
         assert!(matches!(look_up_in(config, "a.example").await, Err(CredentialsError::NoHelper { .. })));
         assert!(matches!(look_up_in(config, "b.example").await, Err(CredentialsError::Malformed(_))));
         assert_eq!(look_up_in(config, "c.example").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn answers_of_a_helper() {
+        let ask = async |script: &str, seconds| {
+            let deadline = Deadline::after(Duration::from_secs(seconds));
+            let found = ask_program(Command::new("sh").args(["-c", script]), "test", "a.example", deadline).await;
+            found.map(|found| found.map(|found| format!("{found:?}")))
+        };
+        let answer = r#"echo '{"ServerURL":"a.example","Username":"USER","Secret":"s"}'"#;
+        let found = [("u", "Basic"), ("<token>", "IdentityToken")];
+        for (user, kind) in found {
+            assert_eq!(ask(&answer.replace("USER", user), 20).await.unwrap().unwrap(), kind);
+        }
+        let reads = "read -r server; [ $server = a.example ] && exit 3; echo 'credentials not found'; exit 1";
+        assert!(matches!(ask(reads, 20).await, Err(CredentialsError::Helper(_))));
+        assert!(ask("echo credentials not found in native keychain; exit 1", 20).await.unwrap().is_none());
+        for bad in ["exit 1", "echo canary", "echo '{}'", "yes canary | head -c 1000000"] {
+            let error = ask(bad, 20).await.unwrap_err();
+            assert!(matches!(error, CredentialsError::Helper(_)) && !format!("{error:?}").contains("canary"), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let note = directory.path().join("pid");
+        let script = format!("echo $$ > {}.new; mv {0}.new {0}; exec sleep 600", note.display());
+        let mut program = Command::new("sh");
+        let program = program.args(["-c", &script]);
+        let deadline = Deadline::after(Duration::from_millis(1500));
+        let late = ask_program(program, "test", "a.example", deadline).await;
+        assert!(matches!(late, Err(CredentialsError::HelperLate { .. })), "{late:?}");
+        let process = format!("/proc/{}", fs_err::read_to_string(&note).unwrap().trim());
+        let end = Deadline::after(Duration::from_secs(20));
+        let is_gone = async {
+            while Path::new(&process).exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        end.bound(is_gone).await.unwrap();
     }
 
     #[tokio::test]

@@ -23,6 +23,9 @@ fn parrot() -> ScriptedRegistry {
     .unwrap()
 }
 
+/// A name, tables of agent.toml, docker's config, and variables of the environment.
+type Case = (&'static str, String, String, Vec<(&'static str, String)>);
+
 /// The files below `directory` that hold the secret.
 fn holding(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -48,9 +51,7 @@ fn secrets_stay_where_they_are() {
     let login = |keys: &str| format!("[registries.\"{server}\"]\nplain_http = true\n{keys}\n");
     let docker = |entry: serde_json::Value| serde_json::json!({"auths": {(server.as_str()): entry}}).to_string();
     let oauth = format!("{server},id,{SECRET},http://{server}/oauth2");
-    /// A name, what agent.toml says, Docker's file, and the environment.
-    type Case<'a> = (&'a str, String, String, Vec<(&'a str, String)>);
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case; 7] = [
         ("password", login("credentials = {username = \"fleet\", password_file = \"secret\"}"), String::new(), vec![]),
         ("token", login("credentials = {token_file = \"secret\"}"), String::new(), vec![]),
         (

@@ -62,12 +62,10 @@ async fn archives_come_together_and_are_told_of() {
     for blob in &blobs {
         assert!(store.is_intact(&blob.digest, blob.size).unwrap());
     }
-    {
-        let told = told.lock().unwrap();
-        assert_eq!(told.len(), 10);
-        for steps in told.values() {
-            assert!(steps.is_sorted() && steps.ends_with(&[MIB as u64, u64::MAX]), "{steps:?}");
-        }
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(told.len(), 10);
+    for steps in told.values() {
+        assert!(steps.is_sorted() && steps.ends_with(&[MIB as u64, u64::MAX]), "{steps:?}");
     }
     // What is there is not asked for again.
     sources.fetch_all(blobs.iter().map(wanted), &store).await.unwrap();

@@ -174,7 +174,7 @@ async fn a_token_is_asked_for_once() {
     assert_eq!(seen.last().unwrap().method, "HEAD");
 }
 
-/// Docker's config may hold an identity token, or its helper may give one; a helper that hangs is ended.
+/// An identity token that docker's config holds is changed into a bearer token.
 #[tokio::test]
 async fn identity_tokens_of_docker_s_config() {
     let server = ScriptedRegistry::start(|seen| match seen.authorization.as_deref() {
