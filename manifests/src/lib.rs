@@ -7,9 +7,11 @@
 
 extern crate alloc;
 
+pub mod admit;
 pub mod artifact;
 pub mod catalog;
 pub mod composition;
+pub mod dependencies;
 pub mod diff;
 pub mod digest;
 pub mod drift;
@@ -38,4 +40,5 @@ pub mod revision;
 pub mod rules;
 pub mod status;
 pub mod tags;
+pub mod version;
 pub mod yaml;

@@ -1,0 +1,278 @@
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use semver::Version;
+
+use super::*;
+use crate::artifact::Requirement;
+
+mod oracle;
+
+/// What is published: dependencies by name and version.
+#[derive(Debug, Clone, Default)]
+pub(super) struct World(pub(super) BTreeMap<(String, String), Vec<Dependency>>);
+
+pub(super) fn name(text: &str) -> ArtifactName {
+    ArtifactName::parse(text).unwrap()
+}
+
+fn version(text: &str) -> Version {
+    crate::version::tolerant(text).unwrap()
+}
+
+/// `container 0.7.0 | other 1.0.0`
+fn dependency(text: &str) -> Dependency {
+    let mut all = text.split('|').map(|one| {
+        let (name, version) = one.trim().split_once(' ').unwrap();
+        Requirement { name: name.into(), version: version.into() }
+    });
+    let Requirement { name, version } = all.next().unwrap();
+    Dependency { name, version, alternatives: all.collect() }
+}
+
+pub(super) fn root(text: &str, line: usize, dependencies: &[&str]) -> Chosen {
+    let (name_text, version_text) = text.split_once(' ').unwrap();
+    let at = Location { file: "fleet.yaml".into(), line, column: 3 };
+    Chosen {
+        name: name(name_text),
+        version: crate::version::tolerant(version_text),
+        dependencies: dependencies.iter().map(|text| dependency(text)).collect(),
+        asked_by: AskedBy::DesiredState(at),
+    }
+}
+
+impl World {
+    fn of(published: &[(&str, &[&str])]) -> Self {
+        let entry = |(text, dependencies): &(&str, &[&str])| {
+            let (name, version) = text.split_once(' ').unwrap();
+            let dependencies = dependencies.iter().map(|text| dependency(text)).collect();
+            ((name.to_string(), version.to_string()), dependencies)
+        };
+        Self(published.iter().map(entry).collect())
+    }
+
+    /// Answers needs until all is settled; asserts that no question comes twice.
+    pub(super) fn settle(
+        &self,
+        roots: &[Chosen],
+        floor: &BTreeMap<ArtifactName, Version>,
+    ) -> Result<Vec<Chosen>, Vec<Conflict>> {
+        let mut chosen = roots.to_vec();
+        loop {
+            let needs = match settle(&chosen, Mode::Install, floor)? {
+                Settled::Complete { order, left_to_host } => {
+                    assert!(left_to_host.is_empty());
+                    return Ok(order.into_iter().cloned().collect());
+                }
+                Settled::Needs(needs) => needs,
+            };
+            assert!(!needs.is_empty());
+            for need in needs {
+                let key = (need.name.to_string(), need.at_least.to_string());
+                let asked = AskedBy::Dependency(need.clone());
+                assert!(!chosen.iter().any(|chosen| chosen.asked_by == asked), "asked twice: {need}");
+                chosen.push(Chosen {
+                    name: need.name.clone(),
+                    version: Some(need.at_least.clone()),
+                    dependencies: self.0.get(&key).unwrap_or_else(|| panic!("{need} is not published")).clone(),
+                    asked_by: asked,
+                });
+            }
+        }
+    }
+
+    fn names(&self, roots: &[Chosen]) -> Result<Vec<String>, Vec<String>> {
+        self.names_above(roots, &[])
+    }
+
+    fn names_above(&self, roots: &[Chosen], floor: &[&str]) -> Result<Vec<String>, Vec<String>> {
+        let floor = floor.iter().map(|text| text.split_once(' ').unwrap());
+        let floor = floor.map(|(floor, text)| (name(floor), version(text))).collect();
+        let settled = self.settle(roots, &floor);
+        let text = |chosen: Chosen| format!("{} {}", chosen.name, chosen.version.unwrap());
+        settled
+            .map(|order| order.into_iter().map(text).collect())
+            .map_err(|conflicts| conflicts.iter().map(ToString::to_string).collect())
+    }
+}
+
+#[test]
+fn what_is_needed_comes_in_its_lowest_version_and_first() {
+    let world = World::of(&[
+        ("container 0.4.0", &[]),
+        ("container 0.4.1", &[]),
+        ("container 0.6.0", &[]),
+        ("k8smeta 0.2.0", &["json 0.7.0"]),
+        ("json 0.7.0", &[]),
+    ]);
+    let rules = root("falco-rules 5.1.0", 5, &["container 0.4.0"]);
+    let custom = root("acme-rules 1.0.0", 6, &["container 0.4.1", "k8smeta 0.2.0"]);
+    let both = [rules, custom];
+    assert_eq!(
+        world.names(&both).unwrap(),
+        ["container 0.4.1", "falco-rules 5.1.0", "json 0.7.0", "k8smeta 0.2.0", "acme-rules 1.0.0"].map(String::from)
+    );
+    let reversed: Vec<_> = both.iter().rev().cloned().collect();
+    assert_eq!(world.names(&reversed), world.names(&both));
+    let above = world.names_above(&both, &["container 0.6.0", "json 0.6.0", "k8smeta 1.0.0"]).unwrap();
+    assert_eq!(above.first().unwrap(), "container 0.6.0");
+    assert!(above.contains(&"json 0.7.0".into()) && above.contains(&"k8smeta 0.2.0".into()), "{above:?}");
+}
+
+#[test]
+fn alternatives_count_when_they_are_there() {
+    let world = World::of(&[("k8saudit 0.7.0", &["json 0.7.0"]), ("json 0.7.0", &[]), ("eks 0.4.0", &[])]);
+    let rules = root("audit-rules 0.7.0", 5, &["k8saudit 0.7.0 | eks 0.4.0 | gke 0.1.0"]);
+    assert_eq!(
+        world.names(core::slice::from_ref(&rules)).unwrap(),
+        ["json 0.7.0", "k8saudit 0.7.0", "audit-rules 0.7.0"].map(String::from)
+    );
+    let eks = root("eks 0.5.0", 6, &[]);
+    assert_eq!(world.names(&[rules.clone(), eks]).unwrap(), ["eks 0.5.0", "audit-rules 0.7.0"].map(String::from));
+    let old = root("gke 0.0.9", 7, &[]);
+    assert_eq!(
+        world.names(&[rules.clone(), old]).unwrap_err(),
+        ["audit-rules 0.7.0 needs gke >= 0.1.0, and fleet.yaml asks for 0.0.9".to_string()]
+    );
+    let needs_eks = root("other-rules 1.0.0", 8, &["eks 0.4.0"]);
+    assert_eq!(
+        world.names(&[rules.clone(), needs_eks]).unwrap(),
+        ["eks 0.4.0", "audit-rules 0.7.0", "other-rules 1.0.0"].map(String::from)
+    );
+    let low = root("k8saudit 0.6.0", 9, &[]);
+    let eks = root("eks 0.5.0", 6, &[]);
+    assert_eq!(
+        world.names(&[rules, low, eks]).unwrap_err(),
+        ["audit-rules 0.7.0 needs k8saudit >= 0.7.0, and fleet.yaml asks for 0.6.0".to_string()],
+        "Falco looks at the first of them that is loaded"
+    );
+}
+
+#[test]
+fn an_alternative_that_would_fit_is_found_whichever_is_looked_at_first() {
+    let world = World::of(&[("p 1.0.0", &["pinned 2.0.0"]), ("q 1.0.0", &[])]);
+    let roots = [
+        root("a 1.0.0", 1, &["p 1.0.0 | q 1.0.0"]),
+        root("b 1.0.0", 2, &["q 1.0.0 | p 1.0.0"]),
+        root("pinned 1.0.0", 3, &[]),
+    ];
+    assert_eq!(world.names(&roots).unwrap(), ["pinned 1.0.0", "q 1.0.0", "a 1.0.0", "b 1.0.0"].map(String::from));
+}
+
+#[test]
+fn what_only_a_replaced_version_needed_does_not_stay() {
+    let world = World::of(&[
+        ("x 1.0.0", &["y 2.0.0"]),
+        ("x 1.1.0", &["y 1.0.0"]),
+        ("y 2.0.0", &["z 1.0.0"]),
+        ("y 1.0.0", &[]),
+        ("z 1.0.0", &[]),
+        ("b 1.0.0", &["c 1.0.0"]),
+        ("c 1.0.0", &["x 1.1.0"]),
+    ]);
+    assert_eq!(
+        world.names(&[root("a 1.0.0", 1, &["x 1.0.0", "b 1.0.0"])]).unwrap(),
+        ["y 1.0.0", "x 1.1.0", "c 1.0.0", "b 1.0.0", "a 1.0.0"].map(String::from)
+    );
+}
+
+#[test]
+fn conflicts_are_told_as_chains_with_place_and_hint() {
+    let world = World::of(&[
+        ("x 1.0.0", &["pinned 1.2.0"]),
+        ("y 1.0.0", &["container 1.0.0"]),
+        ("odd 1.0.0", &["Not/a/name 1.0.0", "container main"]),
+    ]);
+    let conflict = |roots: &[Chosen]| world.settle(roots, &BTreeMap::new()).unwrap_err().remove(0);
+    let rules = root("falco-rules 5.1.0", 5, &["container 0.7.0"]);
+
+    let low = conflict(&[rules.clone(), root("container 0.6.3", 6, &[])]);
+    assert_eq!(low.to_string(), "falco-rules 5.1.0 needs container >= 0.7.0, and fleet.yaml asks for 0.6.3");
+    assert_eq!(low.hint(), "ask for container 0.7.0 or a later 0.x");
+    assert_eq!(low.location().line, 6);
+    assert_eq!(low.finding().location.line, 6);
+
+    let major = conflict(&[rules.clone(), root("container 1.6.3", 6, &[])]);
+    assert_eq!(major.hint(), "ask for container 0.7.0 or a later one of that major, or for another falco-rules");
+    let none = conflict(&[rules.clone(), root("container main", 6, &[])]);
+    assert!(none.to_string().ends_with(", and what fleet.yaml asks for gives no version"), "{none}");
+
+    let deep = conflict(&[root("a 1.0.0", 3, &["x 1.0.0"]), root("pinned 1.1.0", 4, &[])]);
+    assert_eq!(
+        deep.to_string(),
+        "a 1.0.0 needs x >= 1.0.0, x 1.0.0 needs pinned >= 1.2.0, and fleet.yaml asks for 1.1.0"
+    );
+    let majors = conflict(&[rules.clone(), root("b-rules 1.0.0", 7, &["container 1.0.0"])]);
+    assert_eq!(
+        majors.to_string(),
+        "falco-rules 5.1.0 needs container >= 0.7.0, and b-rules 1.0.0 needs container >= 1.0.0"
+    );
+    assert_eq!((majors.location().line, majors.hint().contains("the same major version of container")), (5, true));
+
+    let odd = world.settle(&[root("a 1.0.0", 3, &["odd 1.0.0"])], &BTreeMap::new()).unwrap_err();
+    let texts: Vec<_> = odd.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "a 1.0.0 needs odd >= 1.0.0, odd 1.0.0 needs Not/a/name >= 1.0.0, and that is no name of an artifact",
+            "a 1.0.0 needs odd >= 1.0.0, odd 1.0.0 needs container >= main, and that is no version",
+        ]
+    );
+}
+
+#[test]
+fn a_circle_is_spelled_out() {
+    let world = World::of(&[
+        ("x 1.0.0", &["y 1.0.0"]),
+        ("y 1.0.0", &["z 1.0.0"]),
+        ("z 1.0.0", &["x 1.0.0"]),
+        ("self 1.0.0", &["self 1.0.0"]),
+    ]);
+    assert_eq!(
+        world.names(&[root("a 1.0.0", 1, &["x 1.0.0"])]).unwrap_err(),
+        ["x 1.0.0 needs y >= 1.0.0, y 1.0.0 needs z >= 1.0.0, z 1.0.0 needs x >= 1.0.0, which is a circle".to_string()]
+    );
+    assert_eq!(
+        world.names(&[root("a 1.0.0", 1, &["self 1.0.0"])]).unwrap_err(),
+        ["self 1.0.0 needs self >= 1.0.0, which is a circle".to_string()]
+    );
+    let world = World::of(&[("x 1.0.0", &["y 1.0.0"]), ("y 1.0.0", &["x 1.1.0"]), ("x 1.1.0", &[])]);
+    assert_eq!(
+        world.names(&[root("a 1.0.0", 1, &["x 1.0.0"])]).unwrap(),
+        ["x 1.1.0", "a 1.0.0"].map(String::from),
+        "a raised version may end the circle"
+    );
+}
+
+#[test]
+fn what_is_not_chosen_is_left_to_the_host_in_check() {
+    let rules = root("falco-rules 5.1.0", 5, &["container 0.4.0 | other 1.0.0", "json 0.1.0"]);
+    let roots = [root("json 0.2.0", 6, &[]), rules];
+    let settled = settle(&roots, Mode::Check, &BTreeMap::new()).unwrap();
+    let Settled::Complete { order, left_to_host } = settled else { panic!("asks for something") };
+    let names: Vec<_> = order.iter().map(|chosen| chosen.name.as_str()).collect();
+    assert_eq!(names, ["json", "falco-rules"]);
+    assert_eq!(left_to_host, [(dependency("container 0.4.0 | other 1.0.0"), name("falco-rules"))]);
+    let roots = [root("json 0.0.2", 6, &[]), roots.last().unwrap().clone()];
+    assert!(settle(&roots, Mode::Check, &BTreeMap::new()).is_err());
+}
+
+#[test]
+fn an_answer_that_is_something_else_is_a_conflict() {
+    let rules = root("falco-rules 5.1.0", 5, &["container 0.4.0"]);
+    let Ok(Settled::Needs(needs)) = settle(core::slice::from_ref(&rules), Mode::Install, &BTreeMap::new()) else {
+        panic!("needs nothing")
+    };
+    assert_eq!(needs.first().unwrap().to_string(), "container 0.4.0 (falco-rules 5.1.0 needs container >= 0.4.0)");
+    let answer =
+        |text: &str| Chosen { asked_by: AskedBy::Dependency(needs.first().unwrap().clone()), ..root(text, 0, &[]) };
+    for (answered, told) in [("container 0.3.0", Some("really 0.3.0")), ("container x", Some("gives no version"))] {
+        let conflicts = settle(&[rules.clone(), answer(answered)], Mode::Install, &BTreeMap::new()).unwrap_err();
+        assert!(conflicts.first().unwrap().to_string().contains(told.unwrap()), "{}", conflicts.first().unwrap());
+        assert_eq!(conflicts.first().unwrap().location().line, 5);
+    }
+    assert!(settle(&[rules, answer("container 0.4.1")], Mode::Install, &BTreeMap::new()).is_ok());
+}
