@@ -53,7 +53,7 @@ impl Call {
     /// Whether another run makes this call too: some temporary files have random names.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        let random = ["_git2_", "falconer-dry-run-"];
+        let random = ["_git2_", "falconer-dry-run-", "/blobs/sha256/."];
         self.place().is_none_or(|place| !random.iter().any(|part| place.contains(part)))
     }
 
