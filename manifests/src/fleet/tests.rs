@@ -142,7 +142,12 @@ fn findings_about_each_part() {
         ("artifacts: {a: }", "expected the version of an artifact, found nothing"),
         ("artifacts: {a: [5]}", "expected the version of an artifact, found a list"),
         ("artifacts: {a: 'a:5'}", "version `a:5` is neither a tag nor a requirement nor a digest"),
-        ("artifacts: {a: '>=1 <2'}", "version requirement `>=1 <2` is not well-formed"),
+        ("artifacts: {a: '>=1 2'}", "version requirement `>=1 2` is not well-formed"),
+        ("artifacts: {a: '5@sha256:1'}", "digest `sha256:1` does not have 64 lower-case hex digits"),
+        ("dependencies: yes", "`yes` is nothing that dependencies can become"),
+        ("dependencies: {}", "expected what becomes of dependencies, found a map"),
+        ("falco: 0.3", "Falco release `0.3` is not known to this falconer"),
+        ("falco: [0.44]", "expected a release of Falco as text, found a list"),
         ("artifacts: {a: 'sha256:1'}", "digest `sha256:1` does not have 64 lower-case hex digits"),
         (
             "artifacts: {a: ghcr.io/A}",
