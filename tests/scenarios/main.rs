@@ -14,4 +14,5 @@ mod publishing;
 mod registry_access;
 mod registry_room;
 mod report;
+mod resolving;
 mod updates;

@@ -1,0 +1,66 @@
+//! What a host's Falco cannot run ends a pass before anything is fetched.
+
+use falconer_tests::host::{HostWithFalco, RULES, fleet_yaml};
+use serde_json::json;
+
+use super::*;
+
+fn blobs(host: &Host) -> usize {
+    std::fs::read_dir(host.path("state/store/blobs/sha256")).map(Iterator::count).unwrap_or_default()
+}
+
+#[test]
+fn a_misfit_changes_and_fetches_nothing() {
+    let host = HostWithFalco::in_sync(true, &[]);
+    let before = (host.snapshot("state/generations"), blobs(&host), host.sighups());
+    host.publish(&format!("- required_engine_version: 0.63.0\n{RULES}"), "1.1.0");
+    let fleet = fleet_yaml("1.1.0");
+    host.write("fleet/fleet.yaml", &fleet);
+    let _locked = host.falconer(["lock", "fleet"]).ended_with(0);
+    let _commit = host.commit(&[]);
+    let said = "acme-rules 1.1.0 needs engine 0.63.0, and Falco 0.44.1 has 0.62.0";
+    let refused = host.once().ended_with(1);
+    assert!(refused.stderr.contains(said) && refused.stderr.contains("update Falco"), "{}", refused.stderr);
+    let status = refused.json();
+    assert_eq!((&status["condition"], &status["error"]["remedy"]), (&json!("Failed"), &json!("author")), "{status:#}");
+    let plan = host.plan().ended_with(1).json();
+    assert!(plan["error"]["message"].as_str().unwrap().contains(said), "{plan:#}");
+    assert_eq!((blobs(&host), host.sighups()), (before.1, before.2));
+    assert_eq!(before.0.differences(&host.snapshot("state/generations")), Vec::<&std::path::Path>::new());
+
+    // In CI it is found before: there Falco is what fleet.yaml says.
+    let with = |falco: &str| {
+        host.write("fleet/fleet.yaml", &format!("{fleet}falco: \"{falco}\"\n"));
+        let lock = host.falconer(["lock", "fleet"]);
+        let check = host.falconer(["lock", "--check", "fleet"]);
+        assert_eq!(lock.code, check.code, "{lock:?} {check:?}");
+        lock
+    };
+    let refused = with("0.44").ended_with(1);
+    let said = "fleet.yaml:3:3: acme-rules 1.1.0 needs engine 0.63.0, and Falco 0.44 has 0.62.0\n  hint: update Falco";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let unknown = with("0.99").ended_with(0);
+    assert!(
+        unknown.stderr.contains("note: acme-rules 1.1.0 needs engine 0.63.0, which is not known here"),
+        "{unknown:?}"
+    );
+}
+
+/// A plugin that nobody knows of may be there: that is said, and Falco's own check decides.
+#[test]
+fn what_cannot_be_checked_is_said() {
+    let host = HostWithFalco::in_sync(true, &[]);
+    host.write("rules.yaml", &format!("{RULES}# needs a plugin\n"));
+    let push = "artifact push oci:artifacts:1.1.0 rules.yaml --type rulesfile --version 1.1.0 --depends-on json:0.7.0";
+    let _published = host.falconer(push.split(' ')).ended_with(0);
+    let _commit = host.commit(&[("fleet.yaml", &fleet_yaml("1.1.0"))]);
+    let unchecked = json!([{"artifact": "acme-rules", "version": "1.1.0", "requirement": "json 0.7.0"}]);
+    assert_eq!(host.plan().ended_with(2).json()["unchecked"], unchecked);
+    let said = host.falconer(["plan"]).ended_with(2);
+    assert!(
+        said.stdout.contains("note        acme-rules 1.1.0 needs json 0.7.0, which is not known here"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(host.once().ended_with(0).json()["unchecked"], unchecked);
+}
