@@ -3,6 +3,7 @@
 
 pub mod falco_stand_in;
 pub mod git_server;
+pub mod heavy;
 pub mod host;
 pub mod live;
 pub mod memory;
