@@ -86,14 +86,18 @@ impl Plugins {
     }
 }
 
-/// The same bytes for the same number, without an order that could be found (xorshift, by Marsaglia).
+/// The same bytes for the same number: noise (xorshift, by Marsaglia) that comes again after twice the 32 KiB that deflate
+/// looks back.
 fn noise(number: usize, size: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64 ^ (number as u64 + 1);
-    let words = (0..size / 8).flat_map(|_| {
+    let words = (0..(64 << 10) / 8).flat_map(|_| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state.to_le_bytes()
     });
-    words.collect()
+    let block: Vec<u8> = words.collect();
+    let mut all = block.repeat(size.div_ceil(block.len()));
+    all.truncate(size);
+    all
 }

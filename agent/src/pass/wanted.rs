@@ -201,8 +201,9 @@ async fn resolved(
                 .map_err(|error| PassError::Render { document: "the resolution", reason: error.to_string() })?;
             state.replace_document(Document::Resolution, text.as_bytes())?;
             host.observed.ledger.resolved_at = Some(now);
-            // Archives that were looked into are in the store now.
-            host.observed.blobs = state.store().intact_blobs()?;
+            // Every archive was fetched and looked into, so it is in the store, and whole.
+            let contents = lockfile.artifacts.iter().flat_map(|artifact| &artifact.contents);
+            host.observed.blobs.extend(contents.map(|content| content.layer.clone()));
             Ok(lockfile)
         }
     }
