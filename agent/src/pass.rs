@@ -1,13 +1,14 @@
 //! The pass: the line from a revision to a confirmed generation, once, top to bottom.
 //!
 //! ```text
-//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
+//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─admit(Facts)─▶ compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
 //! ```
 //!
 //! A pass looks at what is really there and plans from it; it relies on nothing that an earlier pass left in memory. So a
 //! crash at any point is followed by an ordinary pass, and rolling back is one too: what failed is held, and the next
 //! round plans for the last good generation.
 
+mod admitted;
 mod apply;
 mod error;
 mod fetch;
@@ -22,6 +23,7 @@ mod wanted;
 
 use std::path::Path;
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
 use falconer_manifests::ledger::{Held, Ledger};
@@ -37,6 +39,7 @@ use crate::store::{Document, Locked, StateDirectory};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
+pub use lookup::Resolved;
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -86,7 +89,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
-    let status = Status { error: round.failure, ..status };
+    let status = Status { error: round.failure, unchecked: host.unchecked, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
     report::push(agent, &mut host.observed.ledger, &report, now).await?;
     if host.observed.ledger != kept {
@@ -108,7 +111,7 @@ pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Pr
         Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
         None => None,
     };
-    Ok(Preview { plan, held: intent.held, failure: intent.failure })
+    Ok(Preview { plan, held: intent.held, failure: intent.failure, unchecked: host.unchecked })
 }
 
 /// What the next pass would do.
@@ -120,6 +123,8 @@ pub struct Preview {
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
     pub failure: Option<StatusError>,
+    /// What the wanted artifacts need and nobody could check.
+    pub unchecked: Vec<Unchecked>,
 }
 
 /// How the host is now, without asking anybody but the host: needs no lock and writes nothing.
@@ -335,6 +340,7 @@ fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
 async fn observe_again(agent: &Agent, state: &StateDirectory, before: &Host) -> Result<Host, PassError> {
     let mut host = observe(agent, state).await?;
     host.observed.ledger = before.observed.ledger.clone();
+    host.unchecked.clone_from(&before.unchecked);
     Ok(host)
 }
 

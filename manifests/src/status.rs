@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admit::Unchecked;
 use crate::artifact::ArtifactType;
 use crate::diff::Change;
 use crate::digest::Digest;
@@ -47,6 +48,9 @@ pub struct Status {
     pub changes: Vec<Change>,
     /// The drift that this pass found.
     pub drift: Vec<Drift>,
+    /// What the wanted artifacts need and nobody could check, e.g. because Falco is not running.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<Unchecked>,
     /// What went wrong, when something did.
     pub error: Option<StatusError>,
     /// What comes next.
@@ -123,6 +127,7 @@ impl Status {
             files: report.files.iter().map(file).collect(),
             changes,
             drift,
+            unchecked: Vec::new(),
             error: None,
             next: verdict.next,
         }

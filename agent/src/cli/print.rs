@@ -86,6 +86,7 @@ impl Printer {
             "steps": plan.map(|plan| plan.steps.as_slice()).unwrap_or_default(),
             "held": preview.held,
             "error": preview.failure,
+            "unchecked": preview.unchecked,
         });
         self.answer(&preview_text(preview), &value);
     }
@@ -135,6 +136,9 @@ fn status_text(status: &Status) -> String {
     }
     changes_text(&mut text, &status.changes);
     drift_text(&mut text, &status.drift);
+    for unchecked in &status.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
     row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
     text
 }
@@ -151,6 +155,9 @@ fn preview_text(preview: &Preview) -> String {
         }
     }
     let Some(plan) = &preview.plan else { return text };
+    for unchecked in &preview.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
     row(&mut text, "revision", plan.revision.short());
     changes_text(&mut text, &plan.changes);
     drift_text(&mut text, &plan.drift);

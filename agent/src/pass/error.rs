@@ -1,5 +1,6 @@
 //! What can end a pass.
 
+use falconer_manifests::admit::Misfit;
 use falconer_manifests::falco_config::{AdoptError, EvaluateError};
 use falconer_manifests::finding::Findings;
 use falconer_manifests::generation::DraftError;
@@ -81,13 +82,23 @@ pub enum PassError {
         /// The document.
         path: RelativePath,
     },
-    /// The lockfile answers other inputs.
-    #[error("{path} at revision {} does not answer fleet.yaml", revision.short())]
+    /// The lockfile does not answer the desired state.
+    #[error("{path} at revision {} does not answer fleet.yaml: {why}", revision.short())]
     StaleLock {
         /// The revision.
         revision: Revision,
         /// The lockfile.
         path: RelativePath,
+        /// Why not.
+        why: String,
+    },
+    /// This host's Falco cannot run what is wanted.
+    #[error("this host cannot run revision {}: {}", revision.short(), sentences(misfits))]
+    Misfits {
+        /// The revision.
+        revision: Revision,
+        /// Why not; never empty.
+        misfits: Vec<Misfit>,
     },
     /// A lockfile is required and not committed.
     #[error("revision {} has no {path}, and this host requires one", revision.short())]
@@ -153,6 +164,10 @@ pub enum PassError {
 #[error("{0}")]
 pub struct LedgerError(pub Findings);
 
+fn sentences(misfits: &[Misfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 impl PassError {
     /// Who can end it.
     #[must_use]
@@ -172,6 +187,7 @@ impl PassError {
             | Self::NoDocument { .. }
             | Self::NotText { .. }
             | Self::StaleLock { .. }
+            | Self::Misfits { .. }
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
@@ -195,6 +211,7 @@ impl PassError {
             Self::FalcoConfig { source, .. } => return Some(source.hint().to_string()),
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
+            Self::Misfits { misfits, .. } => return misfits.first().map(|misfit| misfit.hint.clone()),
             Self::Tls(_) => "report this as a bug of falconer",
             Self::NoDocument { .. } => {
                 "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it"

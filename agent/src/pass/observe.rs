@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::digest::Digest;
-use falconer_manifests::falco_answers::FalcoVersion;
+use falconer_manifests::falco_answers::{FalcoVersion, FalcoVersions};
 use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
@@ -34,6 +35,10 @@ pub(super) struct Host {
     pub(super) config_text: Option<String>,
     /// The version of the host's Falco.
     pub(super) version: Option<FalcoVersion>,
+    /// What its program says of itself, where there is one.
+    pub(super) installed: Option<FalcoVersions>,
+    /// What the wanted artifacts need and nobody could check.
+    pub(super) unchecked: Vec<Unchecked>,
     /// The process, when one runs.
     pub(super) process: Option<falco::Falco>,
     /// What is wrong with the host's Falco or its falco.yaml, so that nothing new can be worked out or checked for it.
@@ -46,11 +51,12 @@ pub(super) struct Host {
 /// When something cannot be looked at; what is merely wrong is an observation.
 pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Host, PassError> {
     let ledger = ledger(state)?;
-    let (version, broken) = match falco::version(&agent.falco).await {
+    let (installed, broken) = match falco::version(&agent.falco).await {
         Ok(Presence::Absent) => (None, None),
-        Ok(Presence::Present(versions)) => (Some(versions.falco), None),
+        Ok(Presence::Present(versions)) => (Some(versions), None),
         Err(error) => (None, Some(error.into())),
     };
+    let version = installed.as_ref().map(|versions| versions.falco.clone());
     let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
         Ok(configuration) => (configuration, None),
         Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
@@ -78,7 +84,16 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
     observed.ledger.evidence = observed.evidence();
-    Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
+    Ok(Host {
+        observed,
+        settings,
+        config_text,
+        version,
+        installed,
+        unchecked: Vec::new(),
+        process,
+        impaired: broken.or(unreadable),
+    })
 }
 
 /// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,

@@ -43,6 +43,7 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         tag: None,
         version: rules.into(),
         digest: content.manifest.clone(),
+        needed_by: Vec::new(),
         requirements: Vec::new(),
         dependencies: Vec::new(),
         contents: alloc::vec![content],
