@@ -27,7 +27,7 @@ use falconer_manifests::admit::Unchecked;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
 use falconer_manifests::ledger::{Held, Ledger};
-use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
+use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
 use falconer_manifests::status::{Status, StatusError};
@@ -328,6 +328,9 @@ impl Round {
 /// Says so where a Falco runs and nothing shows that it has loaded what is live.
 fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
     let ledger = &host.observed.ledger;
+    if let Some(deaf) = host.observed.deaf() {
+        return deaf_verdict(deaf, verdict);
+    }
     if verdict.condition == Condition::InSync && host.process.is_some() && ledger.evidence == Evidence::None {
         verdict.reason = "Falco runs, and does not tell whether it has loaded this generation".to_string();
         verdict.next.hint =

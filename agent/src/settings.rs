@@ -23,6 +23,7 @@ use falconer_manifests::remedy::Remedy;
 use secrecy::SecretString;
 use url::Url;
 
+pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
 pub use registries::Registry;
@@ -118,6 +119,25 @@ pub struct Falco {
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
     pub settle: Duration,
+    /// Who starts it.
+    pub supervision: Supervision,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root, by name or as `UID:GID`; ourselves without it.
+    pub validate_as: Option<String>,
+}
+
+/// What the operator says of the one who starts Falco.
+#[derive(Debug, Default)]
+pub struct Supervision {
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub may_restart: bool,
+    /// The command that restarts it where systemd does not.
+    pub command: Option<Vec<String>>,
 }
 
 /// When passes run.
@@ -273,6 +293,9 @@ fn check(
             http: web_server(file, &document.falco.http)?,
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
+            supervision: supervision(file, &base, &document.falco)?,
+            validate: document.falco.validate,
+            validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
         },
         schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
         drift: document.drift.mode,
@@ -286,6 +309,31 @@ fn check(
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
         base,
+    })
+}
+
+fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Supervision, SettingsError> {
+    let refused = |key: &str, problem: &str, hint: &str| SettingsError::Refused {
+        place: format!("falco.{key} in {file}"),
+        problem: problem.to_string(),
+        hint: hint.to_string(),
+    };
+    let unit = match falco.unit.clone() {
+        Some(unit) if unit.is_empty() || unit.starts_with('-') || unit.contains(['/', ' ']) => {
+            return Err(refused("unit", "is not the name of a unit", "write it like falco-modern-bpf.service"));
+        }
+        Some(unit) if unit.contains('.') => Some(unit),
+        unit => unit.map(|unit| format!("{unit}.service")),
+    };
+    if falco.restart_command.as_ref().is_some_and(|words| words.first().is_none_or(String::is_empty)) {
+        let hint = "write the program and its arguments as a list, e.g. [\"sv\", \"restart\", \"falco\"]";
+        return Err(refused("restart_command", "names no program", hint));
+    }
+    Ok(Supervision {
+        unit,
+        pid_file: falco.pid_file.as_ref().map(|path| base.join(path)),
+        may_restart: falco.restart == document::RestartMode::WhenNeeded,
+        command: falco.restart_command.clone(),
     })
 }
 

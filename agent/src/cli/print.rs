@@ -193,6 +193,7 @@ fn step_text(step: &Step) -> String {
         Step::Validate { generation } => format!("validate generation {generation}"),
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
+        Step::Restart { by, pid, because, .. } => format!("restart Falco (process {pid}) by {by}: {because}"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
         Step::Prune { generations, plugins, blobs } => {
             format!("prune {} generations, {} plugins and {} blobs", generations.len(), plugins.len(), blobs.len())

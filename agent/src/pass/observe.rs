@@ -62,6 +62,11 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
     };
     let process = falco::running(&agent.falco)?;
+    // In a pod the program is in another container; its web server tells the release.
+    let version = match (version, &process) {
+        (None, Some(_)) if broken.is_none() => falco::loaded_versions(&agent.falco).await.ok().map(|said| said.falco),
+        (version, _) => version,
+    };
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
@@ -78,8 +83,10 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
-        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
+        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings_of(&settings, process.as_ref())),
         loaded,
+        restart: process.as_ref().and_then(|falco| falco::restarter(&agent.falco, falco)),
+        engine: engine(&settings),
     };
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
@@ -94,6 +101,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         process,
         impaired: broken.or(unreadable),
     })
+}
+
+/// The settings of the running Falco: the options of its command line beat every file.
+fn settings_of(settings: &Map<String, Value>, process: Option<&falco::Falco>) -> Map<String, Value> {
+    let words = process.map(|falco| falco.arguments.as_slice()).unwrap_or_default();
+    let options = words.iter().zip(words.iter().skip(1)).filter(|(word, _)| *word == "-o").map(|(_, option)| option);
+    options.fold(settings.clone(), |settings, option| {
+        falco_config::with_option(settings.clone(), option).unwrap_or(settings)
+    })
+}
+
+fn engine(settings: &Map<String, Value>) -> Option<String> {
+    Some(settings.get("engine")?.get("kind")?.as_str()?.to_string())
 }
 
 /// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,

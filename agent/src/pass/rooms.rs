@@ -10,11 +10,11 @@ use falconer_manifests::name::AbsolutePath;
 
 use super::PassError;
 use super::fetch::Listener;
-use crate::falco::{Deadlines, FalcoSettings};
+use crate::falco::{Account, Deadlines, FalcoSettings, Supervision};
 use crate::git::{self, Credential, Remote, RemoteUrl};
 use crate::index::{Cache, Served};
 use crate::registry::{self, Registries};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, SettingsError};
 use crate::transfer::{self, Clients};
 
 /// The directory of copies of indexes, in the state directory or in the user's cache.
@@ -66,6 +66,8 @@ impl Agent {
                 binary: settings.falco.binary.clone(),
                 http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
+                supervision: supervision(&settings.falco.supervision),
+                validate_as: account(&settings.falco)?,
             },
             settings,
         })
@@ -117,6 +119,26 @@ impl Sources {
     fn with_index_cache(self, directory: std::path::PathBuf) -> Self {
         Self { index_cache: Some(Cache::new(directory)), ..self }
     }
+}
+
+fn supervision(supervision: &settings::Supervision) -> Supervision {
+    Supervision {
+        unit: supervision.unit.clone(),
+        pid_file: supervision.pid_file.clone(),
+        may_restart: supervision.may_restart,
+        command: supervision.command.clone(),
+        ..Supervision::default()
+    }
+}
+
+fn account(falco: &settings::Falco) -> Result<Option<Account>, SettingsError> {
+    let Some(user) = &falco.validate_as else { return Ok(None) };
+    let account = Account::named(user).ok_or_else(|| SettingsError::Refused {
+        place: "falco.validate_as in agent.toml".to_string(),
+        problem: format!("names no user of this host: {user}"),
+        hint: "name a user without rights, UID:GID, or `self`".to_string(),
+    });
+    account.map(Some)
 }
 
 fn git_access(remote: &settings::Remote) -> git::Access {

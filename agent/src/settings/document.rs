@@ -119,6 +119,18 @@ pub struct Falco {
     pub confirm_within: Period,
     /// How long Falco must stay well after that.
     pub settle: Period,
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub restart: RestartMode,
+    /// The command that restarts it where systemd does not.
+    pub restart_command: Option<Vec<String>>,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root.
+    pub validate_as: String,
 }
 
 impl Default for Falco {
@@ -129,7 +141,13 @@ impl Default for Falco {
             binary: PathBuf::from("/usr/bin/falco"),
             http: "http://127.0.0.1:8765".to_string(),
             confirm_within: Period(Duration::from_secs(30)),
-            settle: Period(Duration::from_secs(2)),
+            settle: Period(Duration::from_secs(10)),
+            unit: None,
+            pid_file: None,
+            restart: RestartMode::WhenNeeded,
+            restart_command: None,
+            validate: ValidateMode::WhenPossible,
+            validate_as: "nobody".to_string(),
         }
     }
 }
@@ -140,6 +158,28 @@ impl Default for Falco {
 pub enum ConfigMode {
     /// By an include that falco.yaml names once; Falco 0.38 and later.
     Include,
+}
+
+/// Whether Falco may be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// Where a reload does not do.
+    WhenNeeded,
+    /// Only by hand.
+    Never,
+}
+
+/// Whether a generation is tried in a dry run before it is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidateMode {
+    /// Where there is a Falco that can; else its structure is checked.
+    WhenPossible,
+    /// Nothing is made live without.
+    Required,
+    /// Only its structure is checked.
+    Never,
 }
 
 /// `[schedule]`.
