@@ -11,6 +11,7 @@ mod error;
 mod reload;
 mod replace;
 mod running;
+mod second_manager;
 mod web;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use error::FalcoError;
 pub use reload::{Reloading, reload};
 pub use replace::adopt;
 pub use running::{Falco, running};
+pub use second_manager::{SecondManager, second_managers};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

@@ -47,6 +47,9 @@ pub struct Status {
     pub changes: Vec<Change>,
     /// The drift that this pass found.
     pub drift: Vec<Drift>,
+    /// What is worth knowing, and no drift.
+    #[serde(default)]
+    pub notes: Vec<Note>,
     /// What went wrong, when something did.
     pub error: Option<StatusError>,
     /// What comes next.
@@ -77,6 +80,27 @@ pub struct StatusFile {
     /// The digest of its bytes, as 64 hex digits.
     #[serde(with = "hex")]
     pub sha256: Digest,
+}
+
+/// Something on the host that is worth knowing, and no drift.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// What is so.
+    pub message: String,
+    /// The next act.
+    pub hint: String,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// Another program writes what Falco loads.
+    SecondManager,
+    /// Something that falconer no longer needs cannot be removed.
+    Leftover,
 }
 
 /// What went wrong.
@@ -123,6 +147,7 @@ impl Status {
             files: report.files.iter().map(file).collect(),
             changes,
             drift,
+            notes: Vec::new(),
             error: None,
             next: verdict.next,
         }
