@@ -2,12 +2,15 @@
 
 mod arguments;
 mod artifact;
+mod diff;
+mod history;
 mod host;
 mod import;
 mod index;
 mod lock;
 mod print;
 mod progress;
+mod rollback;
 mod table;
 
 use std::process::ExitCode;
@@ -68,6 +71,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,
+        Command::History => history::history(arguments, printer),
+        Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
+        Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
+        Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };

@@ -13,6 +13,7 @@ mod replace;
 mod rights;
 mod running;
 mod supervision;
+mod second_manager;
 mod web;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use replace::adopt;
 pub use rights::Account;
 pub use running::{Falco, running};
 pub use supervision::{Supervision, restart, restarter, unit_arguments};
+pub use second_manager::{SecondManager, second_managers};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

@@ -10,14 +10,18 @@
 
 mod admitted;
 mod apply;
+mod difference;
 mod error;
 mod fetch;
+mod history;
 mod indexes;
 mod inspect;
 mod lookup;
+mod notes;
 mod observe;
 mod publish;
 mod report;
+mod rollback;
 mod rooms;
 mod wanted;
 
@@ -30,16 +34,19 @@ use falconer_manifests::ledger::{Held, Ledger};
 use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
-use falconer_manifests::status::{Status, StatusError};
+use falconer_manifests::status::{Note, Status, StatusError};
 
 use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
+pub use difference::{Difference, FileDifference, difference};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};
+pub use history::{Generation, History, history};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use lookup::Resolved;
+pub use rollback::{RollbackError, rollback, undo_rollback};
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -70,30 +77,45 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let kept = host.observed.ledger.clone();
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
 
-    let mut round = apply_round(agent, &state, &repository, &mut host, &intent).await?;
-    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, &intent) {
-        host = observe_again(agent, &state, &host).await?;
+    carry_out(agent, &state, &repository, host, &intent, &kept, now).await
+}
+
+/// Carries an intent out, and falls back where what it leads to is not taken up; then tells how the host is. `kept` is the
+/// ledger as it is on disk.
+async fn carry_out(
+    agent: &mut Agent,
+    state: &Locked,
+    repository: &Repository,
+    mut host: Host,
+    intent: &Intent,
+    kept: &Ledger,
+    now: u64,
+) -> Result<Status, PassError> {
+    let mut round = apply_round(agent, state, repository, &mut host, intent).await?;
+    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, intent) {
+        host = observe_again(agent, state, &host).await?;
         let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.clone());
         if fallen_back.target == Target::LastGood {
-            let rolled_back = apply_round(agent, &state, &repository, &mut host, &fallen_back).await?;
+            let rolled_back = apply_round(agent, state, repository, &mut host, &fallen_back).await?;
             round = round.followed_by(rolled_back);
         }
     }
     if round.has_acted {
-        host = observe_again(agent, &state, &host).await?;
+        host = observe_again(agent, state, &host).await?;
     }
     let drift = drift(&host.observed);
     let verdict = round.verdict(&host, &drift);
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let report = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
-    let status = Status { error: round.failure, unchecked: host.unchecked, ..status };
-    report::write(&state, &report, &status.kept(&drift))?;
+    let notes = notes::notes(agent, &host, state.leftovers());
+    let status = Status { error: round.failure, notes, ..status };
+    report::write(state, &report, &status.kept(&drift))?;
     report::push(agent, &mut host.observed.ledger, &report, now).await?;
-    if host.observed.ledger != kept {
-        keep_ledger(&state, &host.observed.ledger)?;
+    if host.observed.ledger != *kept {
+        keep_ledger(state, &host.observed.ledger)?;
     }
     Ok(status)
 }
@@ -108,10 +130,11 @@ pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Pr
     let mut host = observe(agent, &state).await?;
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
     let plan = match &intent.wanted {
-        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
+        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
         None => None,
     };
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, unchecked: host.unchecked })
+    let notes = notes::notes(agent, &host, state.leftovers());
+    Ok(Preview { plan, held: intent.held, failure: intent.failure, notes, unchecked: host.unchecked })
 }
 
 /// What the next pass would do.
@@ -125,6 +148,8 @@ pub struct Preview {
     pub failure: Option<StatusError>,
     /// What the wanted artifacts need and nobody could check.
     pub unchecked: Vec<Unchecked>,
+    /// What is worth knowing of the host.
+    pub notes: Vec<Note>,
 }
 
 /// How the host is now, without asking anybody but the host: needs no lock and writes nothing.
@@ -137,6 +162,8 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let drift = drift(&host.observed);
     let last = state.read_document(Document::Status, STATUS_CAP)?;
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
+    let mut notes = notes::notes(agent, &host, &[]);
+    notes.extend(notes::of_leftovers(last.as_ref()));
     let failed = last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack));
     let verdict = match (&failed, host.observed.ledger.good) {
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
@@ -149,7 +176,7 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     };
     let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
-    Ok(Status { error: failed.and_then(|last| last.error), ..status })
+    Ok(Status { error: failed.and_then(|last| last.error), notes, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.
@@ -168,14 +195,16 @@ impl Intent {
         let held = host.observed.ledger.held(&wanted.content_digest(), falco);
         match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
             None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
-            Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
+            Some(held) => {
+                let wanted = host.observed.instead_of(&held).map(|record| record.composition.clone());
+                Self { wanted, target: Target::LastGood, held: Some(held), failure }
+            }
         }
     }
 
     /// The last good generation, because the desired state cannot be had.
     fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
-        let good = host.observed.ledger.good.and_then(|good| host.observed.generations.get(&good)?.record.as_ref());
-        let wanted = good.map(|record| record.composition.clone());
+        let wanted = host.observed.fallback().map(|record| record.composition.clone());
         Self { wanted, target: Target::LastGood, held: None, failure }
     }
 }
@@ -285,7 +314,7 @@ async fn apply_round(
         round.drift = drift(&host.observed);
         return Ok(round);
     };
-    let plan = plan(wanted, intent.target, &host.observed, agent.settings.drift)?;
+    let plan = plan(wanted, intent.target, &host.observed, &agent.settings.drift)?;
     round.has_acted = !plan.steps.is_empty();
     round.changes.clone_from(&plan.changes);
     round.drift.clone_from(&plan.drift);

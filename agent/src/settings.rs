@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use falconer_manifests::drift::{DriftKind, DriftPolicy};
 use falconer_manifests::finding::{Findings, Malformed};
 use falconer_manifests::host_lock::Identity;
 use falconer_manifests::lockfile::toml_finding;
@@ -50,7 +51,7 @@ pub struct Settings {
     /// When passes run.
     pub schedule: Schedule,
     /// What is to become of drift.
-    pub drift: DriftMode,
+    pub drift: DriftPolicy,
     /// What is special about single registries, by host and port.
     pub registries: BTreeMap<String, Registry>,
     /// Docker's file of registry logins.
@@ -115,6 +116,8 @@ pub struct Falco {
     pub binary: PathBuf,
     /// Its web server.
     pub http: Url,
+    /// The configuration of a falcoctl on the same host.
+    pub falcoctl_config: PathBuf,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
@@ -291,6 +294,7 @@ fn check(
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
             binary: base.join(&document.falco.binary),
             http: web_server(file, &document.falco.http)?,
+            falcoctl_config: base.join(&document.falco.falcoctl_config),
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
             supervision: supervision(file, &base, &document.falco)?,
@@ -298,7 +302,7 @@ fn check(
             validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
         },
         schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
-        drift: document.drift.mode,
+        drift: drift(file, document.drift)?,
         registries,
         docker_config,
         cache: cache(environment),
@@ -335,6 +339,18 @@ fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Super
         may_restart: falco.restart == document::RestartMode::WhenNeeded,
         command: falco.restart_command.clone(),
     })
+}
+
+/// What is to become of drift. falco.yaml is the host's own file, which no pass edits.
+fn drift(file: &str, document: document::Drift) -> Result<DriftPolicy, SettingsError> {
+    if document.kinds.get(&DriftKind::Config) == Some(&DriftMode::Heal) {
+        return Err(SettingsError::Refused {
+            place: format!("drift.kinds.config in {file}"),
+            problem: "cannot be `heal`: falco.yaml is the host's own file, and no pass edits it".to_string(),
+            hint: "take the key out; `falconer adopt` puts the entry in falco.yaml right".to_string(),
+        });
+    }
+    Ok(DriftPolicy { mode: document.mode, kinds: document.kinds })
 }
 
 fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {

@@ -38,6 +38,7 @@ pub mod remedy;
 pub mod resolve;
 pub mod revision;
 pub mod rules;
+pub mod schema;
 pub mod status;
 pub mod tags;
 pub mod version;

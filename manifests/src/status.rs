@@ -51,6 +51,9 @@ pub struct Status {
     /// What the wanted artifacts need and nobody could check, e.g. because Falco is not running.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<Unchecked>,
+    /// What is worth knowing, and no drift.
+    #[serde(default)]
+    pub notes: Vec<Note>,
     /// What went wrong, when something did.
     pub error: Option<StatusError>,
     /// What comes next.
@@ -81,6 +84,27 @@ pub struct StatusFile {
     /// The digest of its bytes, as 64 hex digits.
     #[serde(with = "hex")]
     pub sha256: Digest,
+}
+
+/// Something on the host that is worth knowing, and no drift.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// What is so.
+    pub message: String,
+    /// The next act.
+    pub hint: String,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// Another program writes what Falco loads.
+    SecondManager,
+    /// Something that falconer no longer needs cannot be removed.
+    Leftover,
 }
 
 /// What went wrong.
@@ -128,6 +152,7 @@ impl Status {
             changes,
             drift,
             unchecked: Vec::new(),
+            notes: Vec::new(),
             error: None,
             next: verdict.next,
         }

@@ -15,7 +15,7 @@ use crate::settings;
 use crate::store::StoreError;
 
 /// Drift or changes are pending.
-const PENDING: u8 = 2;
+pub(super) const PENDING: u8 = 2;
 
 pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
@@ -85,7 +85,7 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
     Ok(if dry_run && adoption.after.is_some() { PENDING } else { 0 })
 }
 
-fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
+pub(super) fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
     let settings = settings::read(&arguments.config).map_err(PassError::from)?;
     Ok(Agent::new(settings)?)
 }

@@ -7,6 +7,7 @@ use falconer_manifests::generation::DraftError;
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
+use falconer_manifests::schema::{NEWER_HINT, NewerDocument};
 
 use crate::archive::ArchiveError;
 use crate::falco::FalcoError;
@@ -66,6 +67,9 @@ pub enum PassError {
     /// The ledger is not what it must be.
     #[error("{0}")]
     Ledger(#[from] LedgerError),
+    /// A newer falconer was at work here.
+    #[error(transparent)]
+    Newer(#[from] NewerDocument),
     /// A document of the desired state is not in the repository.
     #[error("revision {} has no {path}", revision.short())]
     NoDocument {
@@ -191,7 +195,7 @@ impl PassError {
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
-            Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
+            Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
     }
@@ -212,6 +216,7 @@ impl PassError {
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
             Self::Misfits { misfits, .. } => return misfits.first().map(|misfit| misfit.hint.clone()),
+            Self::Newer(_) => NEWER_HINT,
             Self::Tls(_) => "report this as a bug of falconer",
             Self::NoDocument { .. } => {
                 "commit it, or set `path` under `[repository]` in agent.toml to the directory that holds it"

@@ -8,13 +8,11 @@ use falconer_manifests::next::Verdict;
 use falconer_manifests::observed::Observed;
 use falconer_manifests::status::Status;
 
+use super::observe::REPORT_CAP;
 use super::{Agent, PassError};
 use crate::error::chain;
 use crate::git::{Expected, Report};
 use crate::store::{Document, Locked, StateDirectory};
-
-/// The longest drift report, in bytes.
-const REPORT_CAP: u64 = 4 << 20;
 
 /// The drift report on `observed`, numbered: the last one when nothing in it has changed, else the one after.
 ///

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use falconer_manifests::drift::DriftKind;
 use falconer_manifests::plan::DriftMode;
 use serde::{Deserialize, Deserializer};
 
@@ -115,6 +116,8 @@ pub struct Falco {
     pub binary: PathBuf,
     /// Its web server.
     pub http: String,
+    /// The configuration of a falcoctl on the same host.
+    pub falcoctl_config: PathBuf,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Period,
     /// How long Falco must stay well after that.
@@ -140,6 +143,7 @@ impl Default for Falco {
             config: ConfigMode::Include,
             binary: PathBuf::from("/usr/bin/falco"),
             http: "http://127.0.0.1:8765".to_string(),
+            falcoctl_config: PathBuf::from("/etc/falcoctl/falcoctl.yaml"),
             confirm_within: Period(Duration::from_secs(30)),
             settle: Period(Duration::from_secs(10)),
             unit: None,
@@ -204,6 +208,8 @@ impl Default for Schedule {
 pub struct Drift {
     /// What is to become of it.
     pub mode: DriftMode,
+    /// What is to become of single kinds.
+    pub kinds: BTreeMap<DriftKind, DriftMode>,
 }
 
 /// `[docker]`.
