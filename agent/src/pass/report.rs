@@ -68,6 +68,7 @@ pub(super) async fn push(agent: &mut Agent, ledger: &mut Ledger, report: &HostLo
             email: &format!("falconer@{}", report.host),
             time: now.cast_signed(),
             expected: Expected::Anything,
+            signing_key: None,
         })
         .await;
     match pushed {
