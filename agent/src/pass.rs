@@ -37,6 +37,7 @@ use crate::store::{Document, Locked, StateDirectory};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
+pub use report::SinkError;
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -80,18 +81,20 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
         host = observe_again(agent, &state, &host).await?;
     }
     let drift = drift(&host.observed);
-    let verdict = round.verdict(&host, &drift);
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(&state, round.verdict(&host, &drift))?;
+    let (report, before) = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let status = Status { error: round.failure, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
-    report::push(agent, &mut host.observed.ledger, &report, now).await?;
     if host.observed.ledger != kept {
         keep_ledger(&state, &host.observed.ledger)?;
     }
+    // Whoever is told may take its time, or make a pass itself.
+    drop((repository, state));
+    report::tell(agent, &report, &status, before, now).await;
     Ok(status)
 }
 
@@ -142,9 +145,11 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
         },
         _ => with_doubt(drift_verdict(&drift), &host),
     };
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(&state, verdict)?;
+    let (report, _) = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
-    Ok(Status { error: failed.and_then(|last| last.error), ..status })
+    let reporting = report::reporting(&state)?.map(|reporting| reporting.status());
+    Ok(Status { error: failed.and_then(|last| last.error), report: reporting, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.

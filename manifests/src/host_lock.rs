@@ -241,6 +241,12 @@ pub fn path() -> RelativePath {
     RelativePath::known(FILE_NAME)
 }
 
+/// The path of the drift report of `host` on a branch that hosts share.
+#[must_use]
+pub fn branch_path(host: &HostName) -> RelativePath {
+    RelativePath::known(alloc::format!("hosts/{host}.lock"))
+}
+
 /// The Git reference that holds the drift report of `host`: `refs/falconer/hosts/<hh>/<host>`, where `hh` are the first
 /// two hex digits of the sha256 of the host's name, so that no directory of references grows too large.
 #[must_use]

@@ -13,7 +13,7 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-pub use memory::{Failing, Found, Intent, Reporting, Rival, Sent, Waiting, Whose};
+pub use memory::{Failing, Found, Intent, ReportStatus, Reporting, Rival, Sent, Waiting, Whose};
 pub use pace::{Due, Pace, Why, backoff, slot, spacing};
 
 /// The place of a report in the row of reports that one host has sent. It is part of the text that is signed, so a report

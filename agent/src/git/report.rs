@@ -21,6 +21,7 @@ mod look;
 mod sign;
 pub(super) mod verify;
 
+pub use build::blob_id;
 pub use look::Place;
 
 /// A report and where it goes.

@@ -12,6 +12,7 @@ use crate::falco::FalcoError;
 use crate::git::GitError;
 use crate::index::IndexError;
 use crate::layout::LayoutError;
+use super::report::SinkError;
 use crate::registry::RegistryError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -37,6 +38,9 @@ pub enum PassError {
     /// An OCI layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The place for drift reports.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// The state directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -163,6 +167,7 @@ impl PassError {
             Self::Registry(error) => error.remedy(),
             Self::Index(error) => error.remedy(),
             Self::Layout(error) => error.remedy(),
+            Self::Sink(error) => error.remedy(),
             Self::Store(error) => error.remedy(),
             Self::Falco(error) => error.remedy(),
             Self::Adopt { source, .. } => source.remedy(),
@@ -189,6 +194,7 @@ impl PassError {
             Self::Registry(error) => return error.hint(),
             Self::Index(error) => return Some(error.hint().to_string()),
             Self::Layout(error) => return error.hint(),
+            Self::Sink(error) => return error.hint(),
             Self::Store(error) => return error.hint(),
             Self::Falco(error) => return Some(error.hint().to_string()),
             Self::Adopt { source, .. } => return Some(source.hint().to_string()),

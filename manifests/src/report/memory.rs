@@ -99,6 +99,21 @@ pub struct Rival {
     pub seen: u64,
 }
 
+/// How the reports of a host fare, for `falconer status`. Times are in seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportStatus {
+    /// The number of the last report that arrived; 0: none did.
+    pub number: u64,
+    /// When it was sent.
+    pub sent: Option<u64>,
+    /// Since when something new waits to be sent.
+    pub waiting_since: Option<u64>,
+    /// Why the newest report is not where it should be, and since when.
+    pub failing: Option<Failing>,
+    /// Somebody else who reports under this host's name.
+    pub rival: Option<Rival>,
+}
+
 /// What is where the report should go, and was not expected there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -126,6 +141,18 @@ impl Reporting {
     #[must_use]
     pub const fn new(instance: String) -> Self {
         Self { instance, number: 0, sent: None, intent: None, waiting: None, failing: None, rival: None }
+    }
+
+    /// How the reports fare.
+    #[must_use]
+    pub fn status(&self) -> ReportStatus {
+        ReportStatus {
+            number: self.number,
+            sent: self.sent.as_ref().map(|sent| sent.at / 1000),
+            waiting_since: self.waiting.as_ref().map(|waiting| waiting.since / 1000),
+            failing: self.failing.as_ref().map(|it| Failing { since: it.since / 1000, ..it.clone() }),
+            rival: self.rival.as_ref().map(|it| Rival { seen: it.seen / 1000, ..it.clone() }),
+        }
     }
 
     /// Parses the text of the document.
@@ -191,9 +218,10 @@ impl Reporting {
         Self { number: intent.number, sent: Some(sent), intent: None, waiting: None, failing: None, ..self.clone() }
     }
 
-    /// Whether a rival is still told of: for two heartbeats after it was last seen.
+    /// This memory without a rival that was not seen for two heartbeats.
     #[must_use]
-    pub fn rival(&self, now: u64, heartbeat: u64) -> Option<&Rival> {
-        self.rival.as_ref().filter(|rival| now < rival.seen.saturating_add(heartbeat.saturating_mul(2)))
+    pub fn without_old_rival(self, now: u64, heartbeat: u64) -> Self {
+        let is_recent = |rival: &Rival| now < rival.seen.saturating_add(heartbeat.saturating_mul(2));
+        Self { rival: self.rival.clone().filter(is_recent), ..self }
     }
 }

@@ -121,5 +121,6 @@ fn whose_a_found_report_is() {
 fn rivals_are_told_of_for_two_heartbeats() {
     let mut ours = Reporting::new("a".to_string());
     ours.rival = Some(Rival { instance: "b".to_string(), seen: 100 });
-    assert!(ours.rival(150, 50).is_some() && ours.rival(200, 50).is_none());
+    let at = |now| ours.clone().without_old_rival(now, 50).rival;
+    assert!(at(150).is_some() && at(200).is_none());
 }

@@ -54,3 +54,9 @@ fn found(repository: &Repository, parent: Option<Oid>) -> Result<Option<Commit<'
 fn author(report: &Report<'_>) -> Result<Signature<'static>, git2::Error> {
     Signature::new(report.author, report.email, &Time::new(report.time, 0))
 }
+
+/// The object id of a blob of these bytes.
+#[must_use]
+pub fn blob_id(content: &[u8]) -> Option<String> {
+    Oid::hash_object(git2::ObjectType::Blob, content).ok().map(|id| id.to_string())
+}
