@@ -9,6 +9,12 @@ use falconer_tests::git_server::{Exchange, Fault, GitServer};
 use falconer_tests::host::{Host, RULES, Run, agent_toml, fleet_yaml};
 use serde_json::json;
 
+mod collect;
+mod hooks;
+mod row;
+mod signed;
+mod sinks;
+
 const PASSWORD: &str = "canary-secret-91c4";
 /// `reporter:canary-secret-91c4` as Basic credentials (RFC 7617).
 const AUTHORIZATION: &str = "Basic cmVwb3J0ZXI6Y2FuYXJ5LXNlY3JldC05MWM0";

@@ -70,7 +70,8 @@ impl Remote {
         let mut found = Vec::new();
         while let Packet::Data(content) = conversation.packet().await? {
             let line = packet::text(&content);
-            let (id, name) = line.split_once(' ').ok_or_else(|| conversation.protocol("a line that is no reference"))?;
+            let (id, name) =
+                line.split_once(' ').ok_or_else(|| conversation.protocol("a line that is no reference"))?;
             let name = name.split(' ').next().unwrap_or_default();
             if let (Ok(commit), true) = (Revision::parse(id), name.starts_with(prefix)) {
                 found.push((name.to_owned(), commit));

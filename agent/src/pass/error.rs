@@ -7,12 +7,12 @@ use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 
+use super::report::SinkError;
 use crate::archive::ArchiveError;
 use crate::falco::FalcoError;
 use crate::git::GitError;
 use crate::index::IndexError;
 use crate::layout::LayoutError;
-use super::report::SinkError;
 use crate::registry::RegistryError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;

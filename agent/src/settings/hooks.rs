@@ -82,7 +82,8 @@ fn one(files: &Files<'_>, number: usize, written: Written) -> Result<Hook, Setti
     let action = match (written.command, url) {
         (Some(command), None) => {
             if !command.first().is_some_and(|program| program.starts_with('/')) {
-                let hint = "give the program by its absolute path, then its arguments: [\"/usr/local/bin/notify\", \"-v\"]";
+                let hint =
+                    "give the program by its absolute path, then its arguments: [\"/usr/local/bin/notify\", \"-v\"]";
                 return Err(refused("has a command without a program", hint));
             }
             if written.secret_file.is_some() {

@@ -91,11 +91,19 @@ pub(super) fn check(
     let is_sharded = written.url.contains("{shard}");
     let shards = written.shards.unwrap_or(SHARDS);
     if written.shards.is_some() && !is_sharded || shards == 0 {
-        return Err(refused("shards", "does not fit the URL", "write {shard} where the URL has the number of the shard"));
+        return Err(refused(
+            "shards",
+            "does not fit the URL",
+            "write {shard} where the URL has the number of the shard",
+        ));
     }
     if written.pushes_per_minute == Some(0) || written.fleet_size == Some(0) {
         let problem = "has a budget of nothing";
-        return Err(refused("fleet_size", problem, "give numbers above 0, or take fleet_size and pushes_per_minute out"));
+        return Err(refused(
+            "fleet_size",
+            problem,
+            "give numbers above 0, or take fleet_size and pushes_per_minute out",
+        ));
     }
     if written.pushes_per_minute.is_some() && written.fleet_size.is_none() {
         return Err(refused("pushes_per_minute", "needs fleet_size", "say how many hosts share the budget"));
@@ -110,7 +118,9 @@ pub(super) fn check(
                     .map_err(|malformed| refused("branch", &malformed.to_string(), malformed.hint))?,
             )
         }
-        (_, Some(_)) => return Err(refused("branch", "is for another sink", "set sink = \"git-branch\", or take it out")),
+        (_, Some(_)) => {
+            return Err(refused("branch", "is for another sink", "set sink = \"git-branch\", or take it out"));
+        }
     };
     if sink == Sink::Http && written.signing_key.is_some() {
         let hint = "take it out, or report to a Git repository, whose commits are signed";

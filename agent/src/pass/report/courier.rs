@@ -137,8 +137,7 @@ impl Courier {
                 tracing::warn!(place = self.sink.name(), hint, "the drift report was not pushed: {message}");
                 if reporting.failing.as_ref().is_none_or(|failing| failing.message != message) {
                     let since = reporting.failing.as_ref().map_or(now, |failing| failing.since);
-                    reporting.failing =
-                        Some(Failing { since, message, remedy: error.remedy(), hint: error.hint() });
+                    reporting.failing = Some(Failing { since, message, remedy: error.remedy(), hint: error.hint() });
                     self.save(reporting).await?;
                 }
                 Ok(self.failed(error.retry_after()))
@@ -185,10 +184,12 @@ impl Courier {
             reporting.intent = Some(intent);
             self.save(reporting.clone()).await?;
             let message = format!("{}: {} ({})\n", self.host, report.condition.as_str(), report.sequence);
+            let email = format!("falconer@{}", self.host);
             let parcel = Parcel {
                 host: &self.host,
                 text: &text,
                 message: &message,
+                email: &email,
                 time: i64::try_from(now / 1000).unwrap_or(i64::MAX),
                 signing_key: self.signing_key.as_deref(),
             };

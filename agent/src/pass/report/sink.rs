@@ -33,6 +33,8 @@ pub(super) struct Parcel<'a> {
     pub(super) text: &'a str,
     /// The message of a commit.
     pub(super) message: &'a str,
+    /// The address of its author.
+    pub(super) email: &'a str,
     /// In seconds since 1970.
     pub(super) time: i64,
     pub(super) signing_key: Option<&'a Path>,
@@ -124,9 +126,7 @@ impl Sink {
             }
             Self::Branch(remote, reference, path) => {
                 let place = remote.look(reference, path, &scratch.0).await?;
-                Ok(place.and_then(|place| {
-                    Some(Found { mark: Some(place.blob?), text: place.content.map(text) })
-                }))
+                Ok(place.and_then(|place| Some(Found { mark: Some(place.blob?), text: place.content.map(text) })))
             }
             Self::Http(endpoint) => match endpoint.get().await {
                 Ok(found) => Ok(found.map(|(mark, body)| Found { mark, text: Some(text(body)) })),
@@ -214,10 +214,7 @@ impl Sink {
 }
 
 impl<'a> Parcel<'a> {
-    fn report(&self, reference: &'a str, files: &'a [(RelativePath, Vec<u8>)], before: &Before) -> Report<'a>
-    where
-        'a: 'a,
-    {
+    fn report(&self, reference: &'a str, files: &'a [(RelativePath, Vec<u8>)], before: &Before) -> Report<'a> {
         let expected = match before {
             Before::Nothing => Expected::Absent,
             Before::Mark(mark) => Revision::parse(mark).map_or(Expected::Anything, Expected::Commit),
@@ -228,16 +225,13 @@ impl<'a> Parcel<'a> {
             files,
             message: self.message,
             author: self.host.as_str(),
-            email: EMAIL,
+            email: self.email,
             time: self.time,
             expected,
             signing_key: self.signing_key,
         }
     }
 }
-
-/// Nobody reads mail for a host.
-const EMAIL: &str = "falconer@localhost";
 
 /// A directory for a moment's repository. It is removed when this is dropped.
 pub(super) struct Scratch(pub(super) PathBuf);
