@@ -2,6 +2,7 @@
 
 mod arguments;
 mod artifact;
+mod collect;
 mod diff;
 mod history;
 mod host;
@@ -80,6 +81,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await
         }
+        Command::Collect(request) => collect::collect(printer, request).await,
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),

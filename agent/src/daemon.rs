@@ -39,6 +39,7 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
     let mut stop = Stop::new().map_err(PassError::Signals)?;
     let mut watch = watch(&agent);
     let mut failures = 0;
+    agent.tell_in_background();
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "falconer starts");
     loop {
         // Dropping a pass between two of its steps is a crash at a safe point: the next one converges.

@@ -30,6 +30,7 @@ use std::path::Path;
 use falconer_manifests::admit::Unchecked;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Held, Ledger};
 use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
@@ -47,6 +48,7 @@ pub use history::{Generation, History, history};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use lookup::Resolved;
 pub use rollback::{RollbackError, rollback, undo_rollback};
+pub use report::SinkError;
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};
@@ -77,11 +79,29 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let kept = host.observed.ledger.clone();
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
 
-    carry_out(agent, &state, &repository, host, &intent, &kept, now).await
+    let ended = carry_out(agent, &state, &repository, host, &intent, &kept).await?;
+    // Whoever is told may take its time, or make a pass itself.
+    drop((repository, state));
+    Ok(ended.told(agent, now).await)
 }
 
-/// Carries an intent out, and falls back where what it leads to is not taken up; then tells how the host is. `kept` is the
-/// ledger as it is on disk.
+/// How a pass ended, before anybody is told.
+struct Ended {
+    status: Status,
+    report: HostLock,
+    /// The condition in the last report.
+    before: Option<Condition>,
+}
+
+impl Ended {
+    async fn told(self, agent: &mut Agent, now: u64) -> Status {
+        report::tell(agent, &self.report, &self.status, self.before, now).await;
+        self.status
+    }
+}
+
+/// Carries an intent out, and falls back where what it leads to is not taken up; then writes down how the host is. `kept`
+/// is the ledger as it is on disk.
 async fn carry_out(
     agent: &mut Agent,
     state: &Locked,
@@ -89,8 +109,7 @@ async fn carry_out(
     mut host: Host,
     intent: &Intent,
     kept: &Ledger,
-    now: u64,
-) -> Result<Status, PassError> {
+) -> Result<Ended, PassError> {
     let mut round = apply_round(agent, state, repository, &mut host, intent).await?;
     if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, intent) {
         host = observe_again(agent, state, &host).await?;
@@ -104,8 +123,8 @@ async fn carry_out(
         host = observe_again(agent, state, &host).await?;
     }
     let drift = drift(&host.observed);
-    let verdict = round.verdict(&host, &drift);
-    let report = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(state, round.verdict(&host, &drift))?;
+    let (report, before) = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
@@ -113,11 +132,10 @@ async fn carry_out(
     let notes = notes::notes(agent, &host, state.leftovers());
     let status = Status { error: round.failure, notes, ..status };
     report::write(state, &report, &status.kept(&drift))?;
-    report::push(agent, &mut host.observed.ledger, &report, now).await?;
     if host.observed.ledger != *kept {
         keep_ledger(state, &host.observed.ledger)?;
     }
-    Ok(status)
+    Ok(Ended { status, report, before })
 }
 
 /// What the next pass would do, without doing it; `Err` of the inner result is what keeps the desired state from being had.
@@ -174,9 +192,11 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
         },
         _ => with_doubt(drift_verdict(&drift), &host),
     };
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(&state, verdict)?;
+    let (report, _) = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
-    Ok(Status { error: failed.and_then(|last| last.error), notes, ..status })
+    let reporting = report::reporting(&state)?.map(|reporting| reporting.status());
+    Ok(Status { error: failed.and_then(|last| last.error), report: reporting, notes, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.

@@ -6,7 +6,9 @@
 
 pub mod document;
 mod environment;
+pub mod hooks;
 pub mod registries;
+pub mod report;
 #[cfg(test)]
 mod tests;
 
@@ -58,8 +60,10 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// The directory for what can be had again, of the user that runs us.
     pub cache: Option<PathBuf>,
-    /// Where the drift report is pushed.
-    pub report: Option<Remote>,
+    /// Where the drift report goes.
+    pub report: Option<report::Report>,
+    /// Whom to tell when the condition changes.
+    pub hooks: Vec<hooks::Hook>,
     /// Top-level keys of Falco's configuration that the repository may set.
     pub config_keys: Vec<String>,
     /// Plugins that the repository may place.
@@ -277,8 +281,11 @@ fn check(
         (None, Some(path)) => Some(files.path(&path)?),
         (None, None) => docker_config(environment),
     };
+    let host = HostName::parse(&host).map_err(value("host"))?;
+    let report = document.report.map(|written| report::check(&files, &host, written, remote)).transpose()?;
     Ok(Settings {
-        identity: Identity { host: HostName::parse(&host).map_err(value("host"))?, labels: document.labels },
+        hooks: hooks::check(&files, document.hooks)?,
+        identity: Identity { host, labels: document.labels },
         repository: Repository {
             branch: BranchName::parse(&repository.branch).map_err(value("repository.branch"))?,
             path: match repository.path.as_deref() {
@@ -306,10 +313,7 @@ fn check(
         registries,
         docker_config,
         cache: cache(environment),
-        report: match document.report {
-            Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
-            None => None,
-        },
+        report,
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
         base,

@@ -49,8 +49,8 @@ pub struct Ledger {
     pub resolved_at: Option<u64>,
     /// The number of the newest drift report.
     pub sequence: u64,
-    /// The digest of the drift report that was last pushed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of an older falconer: what was last pushed is remembered with the reports. It is read and let go.
+    #[serde(default, skip_serializing)]
     pub reported: Option<Digest>,
     /// The Falco that did not take up the good generation, or could not be asked to; it is not asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reference;
 pub mod remedy;
+pub mod report;
 pub mod resolve;
 pub mod revision;
 pub mod rules;

@@ -17,6 +17,7 @@ use crate::name::{AbsolutePath, ArtifactName, HostName};
 use crate::next::{Next, Verdict};
 use crate::outcome::{Condition, Evidence, Validation};
 use crate::remedy::Remedy;
+use crate::report::ReportStatus;
 use crate::revision::Revision;
 
 /// How a host is.
@@ -58,6 +59,9 @@ pub struct Status {
     pub error: Option<StatusError>,
     /// What comes next.
     pub next: Next,
+    /// How the drift report fares: in the answer of `falconer status` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportStatus>,
 }
 
 /// An artifact as it is on the host.
@@ -155,6 +159,7 @@ impl Status {
             notes: Vec::new(),
             error: None,
             next: verdict.next,
+            report: None,
         }
     }
 

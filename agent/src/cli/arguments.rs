@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
+use super::collect::Collect;
 use crate::settings::DEFAULT_PATH;
 
 /// Keeps Falco hosts in the state that a Git repository declares.
@@ -128,6 +129,15 @@ away until the repository asks for something else.")]
         #[arg(long, requires = "update")]
         allow_downgrade: bool,
     },
+    /// Show how the hosts of a fleet are, by the drift reports that they have pushed
+    #[command(after_help = "Examples:
+  falconer collect https://git.example/reports.git
+  falconer collect reports.git --allowed-signers hosts.signers --output json
+  falconer collect reports-0.git reports-1.git --drifted --older-than 48h
+
+With filters, hosts that match any of them are shown, and those whose report itself is wrong.
+Exit: 0 all hosts are in sync and have reported in time (or none matches), 2 some are not (or match), 1 error.")]
+    Collect(Collect),
     /// Publish artifacts, and look at them
     Artifact {
         #[command(subcommand)]

@@ -9,6 +9,7 @@ use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 use falconer_manifests::schema::{NEWER_HINT, NewerDocument};
 
+use super::report::SinkError;
 use crate::archive::ArchiveError;
 use crate::falco::FalcoError;
 use crate::git::GitError;
@@ -39,6 +40,9 @@ pub enum PassError {
     /// An OCI layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The place for drift reports.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// The state directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,6 +186,7 @@ impl PassError {
             Self::Registry(error) => error.remedy(),
             Self::Index(error) => error.remedy(),
             Self::Layout(error) => error.remedy(),
+            Self::Sink(error) => error.remedy(),
             Self::Store(error) => error.remedy(),
             Self::Falco(error) => error.remedy(),
             Self::Adopt { source, .. } => source.remedy(),
@@ -209,6 +214,7 @@ impl PassError {
             Self::Registry(error) => return error.hint(),
             Self::Index(error) => return Some(error.hint().to_string()),
             Self::Layout(error) => return error.hint(),
+            Self::Sink(error) => return error.hint(),
             Self::Store(error) => return error.hint(),
             Self::Falco(error) => return Some(error.hint().to_string()),
             Self::Adopt { source, .. } => return Some(source.hint().to_string()),

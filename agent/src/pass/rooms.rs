@@ -10,6 +10,7 @@ use falconer_manifests::name::AbsolutePath;
 
 use super::PassError;
 use super::fetch::Listener;
+use super::report::Telling;
 use crate::falco::{Account, Deadlines, FalcoSettings, Supervision};
 use crate::git::{self, Credential, Remote, RemoteUrl};
 use crate::index::{Cache, Served};
@@ -28,8 +29,8 @@ pub struct Agent {
     pub sources: Sources,
     /// The desired-state repository.
     pub(super) remote: Remote,
-    /// The repository for drift reports.
-    pub(super) report: Option<Remote>,
+    /// Whoever is told how the host is.
+    pub(super) telling: Telling,
     /// The host's Falco.
     pub falco: FalcoSettings,
 }
@@ -60,7 +61,7 @@ impl Agent {
             sources: Sources::new(&settings, http.clone(), &settings.base)?
                 .with_index_cache(Path::new(settings.state.as_str()).join(INDEXES)),
             remote: remote(&settings.repository.remote)?,
-            report: settings.report.as_ref().map(remote).transpose()?,
+            telling: Telling::new(&settings, http.clone(), remote)?,
             falco: FalcoSettings {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),

@@ -8,7 +8,7 @@ use falconer_manifests::drift::DriftKind;
 use falconer_manifests::plan::DriftMode;
 use serde::{Deserialize, Deserializer};
 
-use super::registries;
+use super::{hooks, registries, report};
 
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -39,8 +39,11 @@ pub struct Document {
     /// Docker's file of registry logins.
     #[serde(default)]
     pub docker: Docker,
-    /// Where the drift report is pushed.
-    pub report: Option<Report>,
+    /// Where the drift report goes.
+    pub report: Option<report::Written>,
+    /// Whom to tell when the condition changes.
+    #[serde(default)]
+    pub hooks: Vec<hooks::Written>,
 }
 
 /// `[repository]`.
@@ -218,19 +221,6 @@ pub struct Drift {
 pub struct Docker {
     /// Its config.json; default: where docker itself looks for it.
     pub config: Option<PathBuf>,
-}
-
-/// `[report]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// The URL or path of the repository for reports.
-    pub url: String,
-    /// How long a push may take as a whole; default: 2m.
-    pub deadline: Option<Period>,
-    /// How to get in.
-    #[serde(default)]
-    pub credentials: Credentials,
 }
 
 /// policy.toml, beside agent.toml: what the repository may not widen.
