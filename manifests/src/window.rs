@@ -17,6 +17,7 @@ pub use crate::schedule::Zones;
 
 mod days;
 mod suspension;
+mod written;
 
 pub use days::{Days, parse_time, parse_zone};
 pub use suspension::Suspension;
@@ -56,7 +57,8 @@ impl Act {
 }
 
 /// A time of the week.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "written::Written")]
 pub struct Window {
     /// What it says.
     pub effect: Effect,
