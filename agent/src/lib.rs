@@ -16,3 +16,4 @@ pub mod settings;
 pub mod store;
 pub mod transfer;
 pub mod watch;
+pub mod zones;

@@ -23,6 +23,9 @@ pub type Zones<'a> = &'a dyn Fn(&str) -> Option<TimeZone>;
 /// The longest that a host starts after a time of its calendar.
 const LONGEST_SPREAD: SignedDuration = SignedDuration::from_secs(300);
 
+/// How many times of a calendar tell how far they lie apart.
+const GAPS: usize = 32;
+
 /// When passes run.
 #[derive(Debug, Clone)]
 pub enum Schedule {
@@ -129,6 +132,21 @@ impl Schedule {
             return Err(refused("never comes".to_string(), "name a day that there is"));
         }
         Ok(Self::Calendar(calendar))
+    }
+
+    /// The time between two ticks; of a calendar the longest of its first ones.
+    #[must_use]
+    pub fn usual_gap(&self) -> Duration {
+        match self {
+            Self::Every(period) => *period,
+            Self::Calendar(calendar) => {
+                let mut times = core::iter::successors(calendar.after(Timestamp::UNIX_EPOCH), |time| calendar.after(*time));
+                let mut last = times.next();
+                let gaps = times.take(GAPS).filter_map(|time| Some(time.duration_since(last.replace(time)?)));
+                let longest = gaps.max().and_then(|gap| Duration::try_from(gap).ok());
+                longest.unwrap_or(Duration::from_secs(24 * 3600))
+            }
+        }
     }
 
     /// The first tick of the host after `now`.

@@ -18,10 +18,13 @@ pub enum Document {
     HostLock,
     /// What artifacts were resolved to where no lockfile is committed.
     Resolution,
+    /// That nothing is to be changed.
+    Suspension,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 4] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Suspension];
 
     /// Its file's name.
     #[must_use]
@@ -31,6 +34,7 @@ impl Document {
             Self::Status => "status.json",
             Self::HostLock => "host.lock",
             Self::Resolution => "resolution.lock",
+            Self::Suspension => "suspension",
         }
     }
 
@@ -40,6 +44,7 @@ impl Document {
             Self::Status => "status.json.tmp",
             Self::HostLock => "host.lock.tmp",
             Self::Resolution => "resolution.lock.tmp",
+            Self::Suspension => "suspension.tmp",
         }
     }
 }
@@ -57,7 +62,7 @@ impl StateDirectory {
 
 impl Locked {
     /// Replaces a document in one step; gives whether it was another one before. When it was not, nothing is written. A
-    /// crash leaves the old document or the new one, whole. The ledger is durable when this returns; the others, which
+    /// crash leaves the old document or the new one, whole. The ledger and a suspension are durable when this returns; the others, which
     /// every pass can make anew, are with the next ledger or the next lock.
     ///
     /// # Errors
@@ -68,7 +73,7 @@ impl Locked {
         }
         let (name, temporary) = (document.name(), document.temporary());
         match document {
-            Document::Ledger => self.root.replace_file(name, temporary, content)?,
+            Document::Ledger | Document::Suspension => self.root.replace_file(name, temporary, content)?,
             Document::Status | Document::HostLock | Document::Resolution => {
                 self.root.place_file(name, temporary, content)?;
             }
