@@ -12,6 +12,8 @@ mod lock;
 mod print;
 mod progress;
 mod rollback;
+mod suspend;
+mod sync;
 mod table;
 
 use std::process::ExitCode;
@@ -68,7 +70,13 @@ pub fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
     match &arguments.command {
-        Command::Once { refresh } => host::once(arguments, printer, *refresh).await,
+        Command::Once { refresh, now } => host::once(arguments, printer, *refresh, *now).await,
+        Command::Sync { wait, now, refresh } => {
+            let question = crate::socket::Question { wait: *wait, now: *now, refresh: *refresh };
+            sync::sync(arguments, printer, question).await
+        }
+        Command::Suspend(asked) => suspend::suspend(arguments, printer, asked).await,
+        Command::Resume => suspend::resume(arguments, printer).await,
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,

@@ -9,8 +9,10 @@ mod environment;
 pub mod hooks;
 pub mod registries;
 pub mod report;
+mod schedule;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::window::Window;
 use secrecy::SecretString;
 use url::Url;
 
@@ -30,6 +33,8 @@ pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
 pub use registries::Registry;
+pub use schedule::Schedule;
+pub use webhook::{Kind as WebhookKind, Listen, Webhook};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -48,6 +53,8 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
+    /// The directory of the socket that the command line asks the daemon by.
+    pub runtime: PathBuf,
     /// The host's Falco.
     pub falco: Falco,
     /// When passes run.
@@ -68,6 +75,10 @@ pub struct Settings {
     pub config_keys: Vec<String>,
     /// Plugins that the repository may place.
     pub plugins: Vec<String>,
+    /// When this host may be changed.
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<Webhook>,
 }
 
 /// A Git repository and how to get in.
@@ -145,15 +156,6 @@ pub struct Supervision {
     pub may_restart: bool,
     /// The command that restarts it where systemd does not.
     pub command: Option<Vec<String>>,
-}
-
-/// When passes run.
-#[derive(Debug)]
-pub struct Schedule {
-    /// The time between two passes.
-    pub every: Duration,
-    /// How long a resolution without a committed lockfile is good for.
-    pub resolve_every: Duration,
 }
 
 /// The settings cannot be used.
@@ -308,7 +310,8 @@ fn check(
             validate: document.falco.validate,
             validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
         },
-        schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
+        runtime: runtime(&base, &document.paths),
+        schedule: schedule::check(&files, document.schedule)?,
         drift: drift(file, document.drift)?,
         registries,
         docker_config,
@@ -316,6 +319,8 @@ fn check(
         report,
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
+        windows: known(&files, document.windows)?,
+        webhook: document.webhook.map(|written| webhook::check(&files, written)).transpose()?,
         base,
     })
 }
@@ -355,6 +360,25 @@ fn drift(file: &str, document: document::Drift) -> Result<DriftPolicy, SettingsE
         });
     }
     Ok(DriftPolicy { mode: document.mode, kinds: document.kinds })
+}
+
+/// The directory of the daemon's socket: as written, `/run/falconer` for the usual state directory, else `run` beside it.
+fn runtime(base: &Path, paths: &document::Paths) -> PathBuf {
+    match &paths.runtime {
+        Some(runtime) => base.join(runtime),
+        None if paths.state == Path::new(document::DEFAULT_STATE) => PathBuf::from("/run/falconer"),
+        None => base.join(&paths.state).with_file_name("run"),
+    }
+}
+
+/// Windows whose zones this host knows.
+fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, SettingsError> {
+    let hint = "name a zone of the IANA database, or install the zone files (tzdata)";
+    let unknown = windows.iter().find(|window| crate::zones::find(&window.zone).is_none());
+    match unknown {
+        Some(window) => Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint)),
+        None => Ok(windows),
+    }
 }
 
 fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {

@@ -12,6 +12,7 @@ use crate::ledger::{Deaf, Held, Ledger};
 use crate::outcome::{Condition, Evidence, Outcome};
 use crate::plan::{Plan, Target};
 use crate::remedy::Remedy;
+use crate::window::Waiting;
 
 /// Why a Falco that runs does not have what is live.
 const NO_WAY_TO_ASK: &str = "it takes SIGHUP and does nothing with it, and may not be restarted";
@@ -191,6 +192,13 @@ pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Ver
         reason: message.to_string(),
         next: step(remedy.as_str(), hint.unwrap_or(act)),
     }
+}
+
+/// The verdict on a pass that left a change for later, and found or left nothing worse.
+#[must_use]
+pub fn waiting_verdict(waiting: &Waiting) -> Verdict {
+    let who = if waiting.opens.is_some() { "agent" } else { Remedy::Operator.as_str() };
+    Verdict { condition: Condition::Pending, reason: waiting.reason.clone(), next: step(who, &waiting.hint) }
 }
 
 fn step(who: &str, hint: &str) -> Next {

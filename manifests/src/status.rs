@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::admit::Unchecked;
@@ -62,6 +63,9 @@ pub struct Status {
     /// How the drift report fares: in the answer of `falconer status` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStatus>,
+    /// When a change that waits for a window, or for the end of a suspension, may be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Timestamp>,
 }
 
 /// An artifact as it is on the host.
@@ -160,6 +164,7 @@ impl Status {
             error: None,
             next: verdict.next,
             report: None,
+            opens: None,
         }
     }
 

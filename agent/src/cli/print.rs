@@ -88,6 +88,7 @@ impl Printer {
             "notes": preview.notes,
             "error": preview.failure,
             "unchecked": preview.unchecked,
+            "waiting": preview.waiting.as_ref().map(|waiting| json!({"reason": waiting.reason, "opens": waiting.opens})),
         });
         self.answer(&preview_text(preview), &value);
     }
@@ -157,6 +158,10 @@ fn preview_text(preview: &Preview) -> String {
         }
     }
     notes_text(&mut text, &preview.notes);
+    if let Some(waiting) = &preview.waiting {
+        row(&mut text, "waiting", &waiting.reason);
+        row(&mut text, "hint", &waiting.hint);
+    }
     let Some(plan) = &preview.plan else { return text };
     for unchecked in &preview.unchecked {
         row(&mut text, "note", &unchecked.to_string());

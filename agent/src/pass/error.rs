@@ -8,6 +8,7 @@ use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 use falconer_manifests::schema::{NEWER_HINT, NewerDocument};
+use falconer_manifests::window::Waiting;
 
 use super::report::SinkError;
 use crate::archive::ArchiveError;
@@ -126,6 +127,12 @@ pub enum PassError {
         /// The revision that the branch names now.
         to: Revision,
     },
+    /// Nothing may be asked of a registry now.
+    #[error("{}", .0.reason)]
+    Waits(Waiting),
+    /// Artifacts were never resolved for this revision, and only the host was to be looked at.
+    #[error("the artifacts of revision {} are not resolved yet", .0.short())]
+    NotResolved(Revision),
     /// The config blob of an artifact is not what it must be.
     #[error("the config of {artifact} is not well-formed")]
     Config {
@@ -200,9 +207,16 @@ impl PassError {
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
+            Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
             Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
+    }
+
+    /// Whether somebody could not be asked: Git, an index or a registry.
+    #[must_use]
+    pub const fn is_of_asking(&self) -> bool {
+        matches!(self, Self::Git(_) | Self::Registry(_) | Self::Index(_))
     }
 
     /// The next act.
@@ -234,6 +248,8 @@ impl PassError {
             Self::Rewritten { .. } => {
                 "push a commit on top of the accepted revision; history that hosts follow is not rewritten"
             }
+            Self::Waits(waiting) => return Some(waiting.hint.clone()),
+            Self::NotResolved(_) => "nothing: the next pass asks for them",
             Self::Config { .. } => "publish the artifact again",
             Self::Write(_) => "make room on the disk",
             Self::Signals(_) => "start falconer again",

@@ -104,7 +104,7 @@ pub async fn rollback(
     tracing::info!(from = %live, to = %target, "going back");
     host.observed.ledger = ledger.clone();
     let held = ledger.rollback().cloned();
-    let intent = Intent { wanted: Some(wanted), target: Target::LastGood, held, failure: None };
+    let intent = Intent { wanted: Some(wanted), target: Target::LastGood, held, failure: None, waiting: None };
     let ended = carry_out(agent, &state, &repository, host, &intent, &ledger).await?;
     let reached = observe(agent, &state).await?;
     let is_live = reached.observed.live_record().is_some_and(|record| record.composition.content_digest() == content);

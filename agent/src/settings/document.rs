@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use falconer_manifests::drift::DriftKind;
 use falconer_manifests::plan::DriftMode;
+use falconer_manifests::window::Window;
 use serde::{Deserialize, Deserializer};
 
-use super::{hooks, registries, report};
+use super::{hooks, registries, report, webhook};
 
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -44,6 +45,11 @@ pub struct Document {
     /// Whom to tell when the condition changes.
     #[serde(default)]
     pub hooks: Vec<hooks::Written>,
+    /// When this host may be changed.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<webhook::Written>,
 }
 
 /// `[repository]`.
@@ -99,11 +105,16 @@ pub struct Credentials {
 pub struct Paths {
     /// The state directory.
     pub state: PathBuf,
+    /// The directory of the socket that the command line asks the daemon by.
+    pub runtime: Option<PathBuf>,
 }
+
+/// The state directory unless something else is said.
+pub const DEFAULT_STATE: &str = "/var/lib/falconer";
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { state: PathBuf::from("/var/lib/falconer") }
+        Self { state: PathBuf::from(DEFAULT_STATE), runtime: None }
     }
 }
 
@@ -193,15 +204,20 @@ pub enum ValidateMode {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The time between two passes.
-    pub every: Period,
+    /// The time between two passes; default: 5m.
+    pub every: Option<Period>,
+    /// Instead of it, the times of a calendar.
+    pub cron: Option<String>,
     /// How long a resolution without a committed lockfile is good for.
     pub resolve_every: Period,
+    /// How long a pass may take.
+    pub deadline: Period,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { every: Period(Duration::from_secs(300)), resolve_every: Period(Duration::from_secs(3600)) }
+        let (resolve_every, deadline) = (Duration::from_secs(3600), Duration::from_secs(1800));
+        Self { every: None, cron: None, resolve_every: Period(resolve_every), deadline: Period(deadline) }
     }
 }
 
