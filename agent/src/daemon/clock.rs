@@ -8,8 +8,9 @@ use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::watch::readable;
 
 /// The time.
 pub(super) fn now() -> Timestamp {
@@ -34,7 +35,7 @@ fn timer(due: Timestamp) -> std::io::Result<AsyncFd<OwnedFd>> {
     let value = Timespec { tv_sec: due.as_second().max(1), tv_nsec: due.subsec_nanosecond().max(0).into() };
     let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
     timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &once)?;
-    AsyncFd::register_with_interest(timer, Interest::READABLE)
+    readable(timer)
 }
 
 async fn told(timer: &AsyncFd<OwnedFd>) {

@@ -19,7 +19,7 @@ impl Process {
     pub fn open(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
         let file = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        Ok(Self(AsyncFd::register_with_interest(file, Interest::READABLE)?))
+        Ok(Self(readable(file)?))
     }
 
     /// Waits until it has ended.
@@ -29,4 +29,13 @@ impl Process {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// A descriptor that tells when it can be read.
+///
+/// # Errors
+/// When the kernel cannot tell of such a descriptor.
+#[expect(deprecated, reason = "what follows it is unsafe, for types that may change their descriptor; an OwnedFd keeps it")]
+pub fn readable(file: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(file, Interest::READABLE)
 }
