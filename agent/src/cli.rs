@@ -62,7 +62,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
     };
-    match runtime.block_on(run(&arguments, printer)) {
+    let ended = runtime.block_on(run(&arguments, printer));
+    // What a thread still waits for, a name server for example, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(failure) => fail(printer, &failure),
     }

@@ -21,7 +21,7 @@ use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveM
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::interest::Interests;
-pub use self::process::Process;
+pub use self::process::{Process, readable};
 
 /// A change counts once nothing more has changed for this long: an editor or a package manager makes many at once.
 pub const QUIET: Duration = Duration::from_millis(300);
