@@ -18,7 +18,7 @@ use stories::Story;
 /// What is looked at of a host's directory.
 const NAMES: [&str; 3] = ["state", "etc", "var"];
 /// How many states of a story are put on the real disk where not more are, for the real falconer to recover from.
-const RECOVERIES: usize = 4;
+const RECOVERIES: usize = 3;
 /// The same in a full run.
 const RECOVERIES_FULL: usize = 100;
 
@@ -36,15 +36,20 @@ type Syncs = Mutex<BTreeMap<String, Option<String>>>;
 /// Makes the passes of a story for real and under strace.
 fn recorded(story: &Story) -> Recorded {
     let root = story.host.path("");
-    let begin = Replay::begin(root.parent().map_or(&root, |_| &root), &NAMES);
+    let mut begin = Replay::begin(&root, &NAMES, story.state);
+    if let Some(somebody) = &story.somebody {
+        let (run, acts) = record(somebody, &[]);
+        let _done = run.ended_with(0);
+        acts.iter().for_each(|act| drop(begin.step(act, &BTreeSet::new())));
+    }
     let mut events = Vec::new();
     for pass in &story.passes {
         let (run, more) = record(&pass.command, &pass.tampering);
         assert!(pass.codes.contains(&run.code), "{}: {run:?}", story.name);
         events.extend(more);
     }
-    let recorded = Recorded { begin, events, state: story.state };
-    let (real, end) = (Replay::begin(&root, &NAMES), recorded.end());
+    let recorded = Recorded { begin, events, state: story.state, excused: story.excused };
+    let (real, end) = (Replay::begin(&root, &NAMES, story.state), recorded.end());
     let (real, model) = (View::now(&real.disk).listing(), View::now(&end.disk).listing());
     assert_eq!(model, real, "{}: the model is not what is on the disk", story.name);
     recorded

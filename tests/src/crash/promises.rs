@@ -16,15 +16,17 @@ use crate::live::{Tree, incomplete, incomplete_live, live_number, unknown_live};
 pub struct Before {
     state: PathBuf,
     excused: Vec<String>,
+    by_story: &'static [&'static str],
     etc: BTreeMap<PathBuf, u64>,
 }
 
 impl Before {
-    /// What `view` shows, with the state directory at `state`.
+    /// What `view` shows, with the state directory at `state`. Promises whose names begin with one of `by_story` are not
+    /// looked at: somebody else has broken them.
     #[must_use]
-    pub fn of(view: &View<'_>, state: &str) -> Self {
+    pub fn of(view: &View<'_>, state: &str, by_story: &'static [&'static str]) -> Self {
         let etc = view.files_below(Path::new("etc")).into_iter().map(|(path, content)| (path, content.key())).collect();
-        let mut before = Self { state: state.into(), excused: Vec::new(), etc };
+        let mut before = Self { state: state.into(), excused: Vec::new(), by_story, etc };
         before.excused = before.broken(view, None);
         before
     }
@@ -44,13 +46,16 @@ impl Before {
         say("I1 what Falco would load is there", unloadable(view, state));
         say("I2 the good generation is complete", ledger.and_then(|ledger| incomplete_good(view, state, ledger)));
         say("I2 the good generation can be built again", ledger.and_then(|ledger| not_rebuildable(view, state, ledger)));
+        let half = ledger.map(|ledger| half_generations(view, state, ledger)).unwrap_or_default();
+        half.into_iter().for_each(|half| say("I2 a generation to go back to is complete", Some(half)));
         say("I3 what is live is good or on trial", unknown_live(view, state));
         say("I6 what is not ours is as it was", self.touched(view));
         wrong_blobs(view, state).into_iter().for_each(|blob| say("I4 a blob is what its name says", Some(blob)));
         if let Some(versions) = versions {
             say("W a file is an old one or a new one", torn(view, state, versions));
         }
-        broken.retain(|problem| !self.excused.contains(problem));
+        let by_story = |problem: &String| self.by_story.iter().any(|start| problem.starts_with(start));
+        broken.retain(|problem| !self.excused.contains(problem) && !by_story(problem));
         broken
     }
 
@@ -66,6 +71,15 @@ impl Before {
 
 fn incomplete_good(view: &View<'_>, state: &Path, ledger: &Ledger) -> Option<String> {
     incomplete(view, state, ledger, ledger.good?)
+}
+
+/// What is missing of a generation that has a known record.
+fn half_generations(view: &View<'_>, state: &Path, ledger: &Ledger) -> Vec<String> {
+    let known = ledger.records.iter().filter(|known| {
+        let record = view.file(&state.join(format!("generations/{}/MANIFEST", known.generation)));
+        record.is_some_and(|record| *record.digest() == known.digest)
+    });
+    known.filter_map(|known| incomplete(view, state, ledger, known.generation)).collect()
 }
 
 /// A plugin that the live include names and that is not there whole, or a rules file that is not there at all.

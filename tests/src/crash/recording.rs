@@ -18,6 +18,10 @@ const SET: &str = "?open,openat,?openat2,?creat,write,pwrite64,writev,?pwritev,?
 /// One thing that a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A program was started.
+    Begin,
+    /// A program wrote to its standard output.
+    Answer,
     /// A file was opened for writing, and created where it was not there.
     Open {
         /// The descriptor.
@@ -117,7 +121,8 @@ pub enum Event {
 #[must_use]
 pub fn record(command: &Command, tampering: &[String]) -> (Run, Vec<Event>) {
     let (run, log) = trace::log(command, SET, tampering);
-    (run, whole_lines(&log).iter().filter_map(|line| event(line)).collect())
+    let events = whole_lines(&log);
+    (run, [Event::Begin].into_iter().chain(events.iter().filter_map(|line| event(line))).collect())
 }
 
 /// The lines of a log, each call in one.
@@ -144,7 +149,8 @@ fn event(line: &str) -> Option<Event> {
     let (name, rest) = line.split_once('(')?;
     let (arguments, result) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(")  "))?;
     let result = result.trim_start_matches(['=', ' ']);
-    let failed = result.starts_with('-');
+    // A call that a kill came before has no result.
+    let failed = !result.starts_with(|c: char| c.is_ascii_digit());
     let arguments = split(arguments);
     let argument = |at: usize| arguments.get(at).map_or("", String::as_str);
     let path = |at: usize| at_path(argument(at), argument(at + 1));
@@ -168,6 +174,9 @@ fn event(line: &str) -> Option<Event> {
         "openat" => open(2)?,
         "write" | "pwrite64" => {
             let (number, path) = descriptor(argument(0))?;
+            if number == 1 && path.to_string_lossy().starts_with("pipe:") {
+                return Some(Event::Answer);
+            }
             let mut bytes = quoted(argument(1)).into_vec();
             bytes.truncate(result.parse().ok()?);
             let at = if name == "pwrite64" { Some(argument(3).parse().ok()?) } else { None };

@@ -17,6 +17,8 @@ pub struct Replay {
     places: BTreeMap<(u32, Inode), usize>,
     last: BTreeMap<Inode, String>,
     umask: u32,
+    state: PathBuf,
+    locked: bool,
 }
 
 /// What an event was to the disk.
@@ -37,14 +39,17 @@ pub enum Effect {
 pub enum Told {
     /// Falco, by a signal.
     Falco,
+    /// Whoever reads the answer of the program.
+    Operator,
     /// The repository of reports.
     Reports,
 }
 
 impl Replay {
-    /// Of a run that begins with what is on the real disk now at these names below `root`.
+    /// Of a run that begins with what is on the real disk now at these names below `root`; `state` is the state directory
+    /// there.
     #[must_use]
-    pub fn begin(root: &Path, names: &[&str]) -> Self {
+    pub fn begin(root: &Path, names: &[&str], state: &str) -> Self {
         let disk = Disk::load(root, names);
         let names = names.iter().map(ToString::to_string).collect();
         let (outside, descriptors, places, last) = Default::default();
@@ -52,7 +57,7 @@ impl Replay {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
         let umask = umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022);
-        Self { disk, names, outside, descriptors, places, last, umask }
+        Self { disk, names, outside, descriptors, places, last, umask, state: state.into(), locked: false }
     }
 
     /// What was written below the host's directory and is not ours.
@@ -64,6 +69,12 @@ impl Replay {
     /// Does it, unless it is an fsync of a class in `without`.
     pub fn step(&mut self, event: &Event, without: &BTreeSet<String>) -> Effect {
         match event {
+            Event::Begin => {
+                self.last.clear();
+                self.locked = false;
+                return Effect::None;
+            }
+            Event::Answer => return Effect::Told(Told::Operator),
             Event::Signal => return Effect::Told(Told::Falco),
             Event::Connect => return Effect::None,
             Event::Seek { descriptor, path, at } => {
@@ -139,7 +150,8 @@ impl Replay {
         if !matches!(event, Event::Truncate { .. })
             && let Some(directory) = other.parent().and_then(|parent| self.disk.find(parent))
         {
-            self.last.insert(directory, class(other));
+            let class = self.class(other);
+            self.last.insert(directory, class);
         }
         Effect::Change
     }
@@ -150,14 +162,25 @@ impl Replay {
         let class = match &self.disk.nodes[inode] {
             Node::Directory { .. } => {
                 let last = self.last.remove(&inode);
-                format!("directory {}, {}", class(&path), last.map_or("as it was".into(), |last| format!("after {last}")))
+                let is_first = path == self.state && !std::mem::replace(&mut self.locked, true);
+                let last = if is_first { Some("the lock was taken".into()) } else { last };
+                format!("directory {}, {}", self.class(&path), last.map_or("as it was".into(), |last| format!("after {last}")))
             }
-            _ => class(&path),
+            _ => self.class(&path),
         };
         if !without.contains(&class) {
             self.disk.sync(inode, succeeded);
         }
         Effect::Sync(class)
+    }
+
+    /// The kind of place that a path is, with the state directory called `state` wherever it is.
+    fn class(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.state) {
+            Ok(below) => class(&Path::new("state").join(below)),
+            Err(_) if self.state.parent() == Some(path) => "above the state directory".into(),
+            Err(_) => class(path),
+        }
     }
 
     /// The path below the root, when it is one of those that are looked at.
@@ -211,6 +234,12 @@ pub fn class(path: &Path) -> String {
         let digits = part.trim_end_matches(".tmp");
         if digits.parse::<u64>().is_ok() {
             return part.replacen(digits, "N", 1);
+        }
+        if part.starts_with("acme-") {
+            return if part.ends_with(".tmp") { "PLUGIN.tmp".into() } else { "PLUGIN".into() };
+        }
+        if part.ends_with("-acme-rules.yaml") || part.ends_with("-own.yaml") {
+            return "RULES".into();
         }
         if let Some((name, _)) = part.split_once(".falconer-") {
             return format!("{name}.falconer-PID");

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::disk::{Disk, Held, Inode, Names, Node};
-use super::view::View;
+use super::view::{Decided, View};
 use crate::live::Tree as _;
 
 /// Up to how many states of one moment are all looked at.
 pub const EXHAUSTIVE: usize = 3000;
 /// How many are drawn where there are more.
-const DRAWN: usize = 300;
+const DRAWN: usize = 200;
 /// Up to how many acts in a directory every subset is tried.
 const ACTS: usize = 10;
 
@@ -35,8 +35,13 @@ impl Choice {
 pub fn each(disk: &mut Disk, known: &mut HashSet<u64>, seed: u64, mut seen: impl FnMut(&View<'_>)) {
     let choices = choices(disk);
     let product = choices.iter().try_fold(1_usize, |product, choice| product.checked_mul(choice.len()));
+    let open = choices.iter().map(|choice| match choice {
+        Choice::Names(inode, _) | Choice::Held(inode, _) => *inode,
+    });
+    let decided = Decided::of(disk, &open.collect());
     let mut look = |taken: &[usize]| {
-        let view = view(disk, &choices, taken);
+        let mut view = view(disk, &choices, taken);
+        view.decided = Some(&decided);
         if known.insert(view.key()) {
             seen(&view);
         }

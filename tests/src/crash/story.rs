@@ -1,7 +1,9 @@
 //! A run under the model: every crash of it, every promise in every state.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use falconer_manifests::revision::Revision;
 
 use super::promises::Before;
 use super::recording::Event;
@@ -19,6 +21,8 @@ pub struct Recorded {
     pub events: Vec<Event>,
     /// The state directory, below the host's.
     pub state: &'static str,
+    /// The promises that somebody else has broken before.
+    pub excused: &'static [&'static str],
 }
 
 /// What was found.
@@ -49,9 +53,10 @@ impl Recorded {
     #[must_use]
     pub fn look(&self, look: Look<'_>) -> Found {
         let mut replay = self.begin.clone();
-        let before = Before::of(&View::now(&replay.disk), self.state);
+        let before = Before::of(&View::now(&replay.disk), self.state, self.excused);
         let (mut versions, mut found, mut known) = (Versions::default(), Found::default(), HashSet::new());
         versions.note(&replay.disk, Path::new(""));
+        let mut packs = Packs::of(&replay, Path::new(self.state));
         let mut left_out = look.without.is_empty();
         for (at, event) in self.events.iter().enumerate() {
             let effect = replay.step(event, look.without);
@@ -59,6 +64,7 @@ impl Recorded {
                 && let Some(to) = replay.disk.relative(to).map(Path::to_owned)
             {
                 versions.note(&replay.disk, &to);
+                packs.note(&replay, &to);
             }
             match effect {
                 Effect::None => continue,
@@ -74,6 +80,7 @@ impl Recorded {
                     let states = known.len();
                     states::each(&mut replay.disk, &mut known, at as u64, |view| {
                         found.broken.extend(before.broken(view, Some(&versions)));
+                        found.broken.extend(packs.lost(view));
                         (look.each)(at, view);
                     });
                     found.moments += usize::from(known.len() > states);
@@ -109,7 +116,8 @@ impl Recorded {
             ledger.ledger()?.good
         };
         let now = View::now(&replay.disk);
-        let (live_now, good_now) = (live_number(&now, state), good(&now));
+        let falco_yaml = |view: &View<'_>| view.file(Path::new("etc/falco.yaml")).map(|file| file.key());
+        let (live_now, good_now, falco_now) = (live_number(&now, state), good(&now), falco_yaml(&now));
         let mut broken = None;
         states::each(&mut replay.disk, &mut HashSet::new(), 1, |view| {
             match who {
@@ -119,9 +127,60 @@ impl Recorded {
                 Told::Reports if good(view) != good_now => {
                     broken = Some("I9 a generation is reported good and a crash may take that back".to_owned());
                 }
-                Told::Falco | Told::Reports => {}
+                Told::Operator if (live_number(view, state), good(view)) != (live_now.clone(), good_now) => {
+                    broken = Some("I9 an answer tells what a crash may take back".to_owned());
+                }
+                Told::Operator if falco_yaml(view) != falco_now => {
+                    broken = Some("I9 an adoption is answered and a crash may take it back".to_owned());
+                }
+                Told::Falco | Told::Operator | Told::Reports => {}
             }
         });
         broken
+    }
+}
+
+/// The packs of Git that were there when a revision was written into the ledger. A repository that is made in the run is
+/// left out: it is not kept until the disk gets to it, and filled again where it is not.
+struct Packs {
+    state: PathBuf,
+    is_made: bool,
+    of: BTreeMap<Revision, BTreeSet<PathBuf>>,
+}
+
+impl Packs {
+    fn of(replay: &Replay, state: &Path) -> Self {
+        let is_made = replay.disk.find(&state.join("repository.git")).is_none();
+        let mut packs = Self { state: state.to_owned(), is_made, of: BTreeMap::new() };
+        packs.note(replay, &state.join("ledger"));
+        packs
+    }
+
+    fn there(&self, view: &View<'_>) -> BTreeSet<PathBuf> {
+        let names = view.files_below(&self.state.join("repository.git/objects/pack")).into_keys();
+        names.filter(|name| !name.to_string_lossy().contains("_git2_")).collect()
+    }
+
+    fn revision(&self, view: &View<'_>) -> Option<Revision> {
+        let ledger = view.file(&self.state.join("ledger"))?;
+        ledger.ledger()?.revision.clone()
+    }
+
+    fn note(&mut self, replay: &Replay, path: &Path) {
+        let view = View::now(&replay.disk);
+        if path == self.state.join("ledger")
+            && let Some(revision) = self.revision(&view)
+        {
+            let there = self.there(&view);
+            self.of.entry(revision).or_insert(there);
+        }
+    }
+
+    fn lost(&self, view: &View<'_>) -> Option<String> {
+        if self.is_made {
+            return None;
+        }
+        let lost = self.of.get(&self.revision(view)?)?.is_subset(&self.there(view));
+        (!lost).then(|| "I5 what was fetched for the accepted revision is there: a pack is gone".to_owned())
     }
 }

@@ -1,6 +1,6 @@
 //! One state of a disk: what a crash at some moment has left, or what is there now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -19,13 +19,55 @@ pub struct View<'a> {
     pub names: BTreeMap<Inode, Rc<Names>>,
     /// What these files hold.
     pub held: BTreeMap<Inode, Held>,
+    /// The keys of what is the same in all states of this moment.
+    pub decided: Option<&'a Decided>,
+}
+
+/// The keys of what is the same in all states of one moment.
+#[derive(Debug, Default)]
+pub struct Decided(HashMap<Inode, u64>);
+
+impl Decided {
+    /// Works them out for `disk`, where `open` says what differs from state to state.
+    #[must_use]
+    pub fn of(disk: &Disk, open: &BTreeSet<Inode>) -> Self {
+        let (mut decided, now) = (Self::default(), View::now(disk));
+        let mut undecided = BTreeSet::new();
+        decided.visit(&now, 0, open, &mut undecided);
+        decided
+    }
+
+    /// Whether everything from `inode` on is decided.
+    fn visit(&mut self, now: &View<'_>, inode: Inode, open: &BTreeSet<Inode>, met: &mut BTreeSet<Inode>) -> bool {
+        if self.0.contains_key(&inode) {
+            return true;
+        }
+        if !met.insert(inode) {
+            return false;
+        }
+        let mut all = !open.contains(&inode);
+        let named: Vec<Inode> = match &now.disk.nodes[inode] {
+            Node::Directory { durable, since, now, .. } => {
+                let since = since.iter().flat_map(super::disk::Act::named);
+                durable.values().chain(now.values()).copied().chain(since).collect()
+            }
+            Node::File { .. } | Node::Link(_) => Vec::new(),
+        };
+        for inode in named {
+            all &= self.visit(now, inode, open, met);
+        }
+        if all {
+            self.0.insert(inode, now.key_of(inode));
+        }
+        all
+    }
 }
 
 impl<'a> View<'a> {
     /// What is there now.
     #[must_use]
     pub fn now(disk: &'a Disk) -> Self {
-        Self { disk, names: BTreeMap::new(), held: BTreeMap::new() }
+        Self { disk, names: BTreeMap::new(), held: BTreeMap::new(), decided: None }
     }
 
     /// The names in a directory; `None` when it is none.
@@ -51,6 +93,9 @@ impl<'a> View<'a> {
     }
 
     fn key_of(&self, inode: Inode) -> u64 {
+        if let Some(key) = self.decided.and_then(|decided| decided.0.get(&inode)) {
+            return *key;
+        }
         let mut hasher = DefaultHasher::new();
         match &self.disk.nodes[inode] {
             Node::Link(target) => target.hash(&mut hasher),

@@ -14,6 +14,10 @@ pub(super) struct Story {
     pub(super) host: Box<dyn Deref<Target = Host>>,
     /// The state directory, below the host's.
     pub(super) state: &'static str,
+    /// What somebody else does before, and does not sync.
+    pub(super) somebody: Option<Command>,
+    /// The promises that this breaks.
+    pub(super) excused: &'static [&'static str],
     pub(super) passes: Vec<Pass>,
     /// An ordinary pass after a crash, and what must be there then.
     pub(super) recovers: fn(&Host),
@@ -52,13 +56,22 @@ const FAILED: &[Option<i32>] = &[Some(1)];
 
 fn story(name: &'static str, host: Host, recovers: fn(&Host)) -> Story {
     let passes = vec![pass(&host, DONE)];
-    Story { name, host: Box::new(Alone(host)), state: "state", passes, recovers }
+    told_of(name, Box::new(Alone(host)), passes, recovers)
+}
+
+fn told_of(
+    name: &'static str,
+    host: Box<dyn Deref<Target = Host>>,
+    passes: Vec<Pass>,
+    recovers: fn(&Host),
+) -> Story {
+    Story { name, host, state: "state", somebody: None, excused: &[], passes, recovers }
 }
 
 /// A story yet to be set up.
 pub(super) type Make = Box<dyn FnOnce() -> Story + Send>;
 
-/// All stories, those that take longest last.
+/// All stories; the last ones are told first.
 pub(super) fn all() -> Vec<Make> {
     let mut all: Vec<Make> = vec![
         Box::new(adopt),
@@ -77,8 +90,10 @@ pub(super) fn all() -> Vec<Make> {
         Box::new(blob_is_healed),
         Box::new(disk_full),
         Box::new(disk_fails),
+        Box::new(put_back_by_hand),
+        Box::new(killed_first_run),
     ];
-    for (first, second) in [(9, 3), (14, 5), (20, 11), (24, 2), (26, 26), (30, 8)] {
+    for (first, second) in [(9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
         all.push(Box::new(move || recovery_of_a_recovery(first, second)));
     }
     all
@@ -119,7 +134,7 @@ fn first_run() -> Story {
         let status = host.once().ended_with(0).json();
         assert_eq!(status["condition"], "InSync", "{status:#}");
     };
-    Story { name: "first run beside a Falco", host: Box::new(host), state: "var/lib/falconer", passes, recovers }
+    Story { state: "var/lib/falconer", ..told_of("first run beside a Falco", Box::new(host), passes, recovers) }
 }
 
 fn update() -> Story {
@@ -157,6 +172,31 @@ fn pointer() -> Story {
     story("heal the pointer", host, |host| converges(host, 2))
 }
 
+/// Somebody has copied the good generation back, without any care for power cuts, and let `current` name an older one.
+fn put_back_by_hand() -> Story {
+    let host = installed();
+    commit(&host, 2);
+    converges(&host, 2);
+    std::fs::remove_file(host.path("state/current")).unwrap();
+    std::os::unix::fs::symlink("generations/1", host.path("state/current")).unwrap();
+    let mut command = host.command_of(Path::new("sh"));
+    // Not with cp, whose calls the model does not know.
+    let script = "cd state/generations; to=$PWD/2; mv $to $PWD/was; mkdir $to $to/rules; cd was; \
+        for file in MANIFEST falconer.lock falconer.yaml rules/*; do sed '' $file > $to/$file; done";
+    command.args(["-ec", script]);
+    let told = story("heal the pointer to what was put back by hand", host, |host| converges(host, 2));
+    Story { somebody: Some(command), excused: &["I2", "W"], ..told }
+}
+
+/// The first pass is killed when it has just made the state directory.
+fn killed_first_run() -> Story {
+    let told = first_run();
+    let codes: &[Option<i32>] = &[None];
+    let killed = tampered(&told.host, "fsync:signal=KILL:when=3", codes);
+    let passes = vec![killed, pass(&told.host, DONE)];
+    Story { name: "first run, killed and made again", passes, ..told }
+}
+
 fn prune() -> Story {
     let host = installed();
     for n in 2..=3 {
@@ -191,7 +231,7 @@ fn rolled_back() -> Story {
         assert!(matches!(run.code, Some(0 | 1)), "{run:?}");
         assert_eq!(broken_promise(host), None);
     };
-    Story { name: "roll back", host: Box::new(host), state: "state", passes, recovers }
+    told_of("roll back", Box::new(host), passes, recovers)
 }
 
 fn report() -> Story {
@@ -249,7 +289,7 @@ fn blob_is_healed() -> Story {
         std::fs::write(&blob, bytes).unwrap();
     }
     let passes = vec![pass(&host, DONE)];
-    Story { name: "heal the store", host, state: "state", passes, recovers: |host| converges(host, 1) }
+    told_of("heal the store", host, passes, |host| converges(host, 1))
 }
 
 /// The disk is full for a while, from somewhere in the middle on; then there is room again.
