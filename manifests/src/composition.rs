@@ -31,6 +31,12 @@ pub fn include_path(state: &AbsolutePath) -> AbsolutePath {
     state.join(&RelativePath::known(format!("current/{INCLUDE}")))
 }
 
+/// The directory by which whatever is live is reached, for a state directory at `state`.
+#[must_use]
+pub fn current_path(state: &AbsolutePath) -> AbsolutePath {
+    state.join(&RelativePath::known("current"))
+}
+
 /// The include of one generation.
 #[must_use]
 pub fn generation_include_path(state: &AbsolutePath, generation: GenerationNumber) -> AbsolutePath {

@@ -15,6 +15,9 @@
 //! dependencies: install          # what artifacts need comes too; absent: check, it is left to the hosts
 //! falco: "0.44"                  # what the hosts run, for checks without a host
 //! config: {priority: warning}    # keys of falco.yaml
+//! windows:                       # when hosts may be changed
+//!   - {effect: allow, what: [apply], days: mon-fri, from: "22:00", to: "04:00", zone: Europe/Berlin}
+//! suspend: {reason: freeze, until: 2027-01-04T06:00:00Z}
 //! ```
 
 use alloc::string::{String, ToString};
@@ -28,11 +31,13 @@ use crate::digest::Digest;
 use crate::finding::{Findings, Location};
 use crate::name::{AbsolutePath, ArtifactName, IndexName, RelativePath};
 use crate::reference::Source;
+use crate::window::{Suspension, Window};
 
 mod artifacts;
 mod decode;
 mod rules_files;
 mod version;
+mod windows;
 
 pub use version::VersionRequest;
 
@@ -60,6 +65,10 @@ pub struct DesiredState {
     pub rules_files: Vec<RulesEntry>,
     /// Top-level keys of falco.yaml.
     pub config: Vec<Setting>,
+    /// When hosts may be changed, beside what they say of that themselves.
+    pub windows: Vec<Window>,
+    /// That hosts are not to be changed.
+    pub suspension: Option<Suspension>,
 }
 
 /// An index of artifacts.

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files};
+use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files, windows};
 use crate::admit::Facts;
 use crate::dependencies::Mode;
 use crate::finding::Findings;
@@ -16,7 +16,8 @@ use crate::yaml::{self, Fields, Mark, Node, Problems, shown};
 /// The version of the document that this falconer reads.
 const VERSION: i128 = 1;
 
-const KEYS: [&str; 7] = ["version", "indexes", "artifacts", "dependencies", "falco", "rules_files", "config"];
+const KEYS: [&str; 9] =
+    ["version", "indexes", "artifacts", "dependencies", "falco", "rules_files", "config", "windows", "suspend"];
 
 /// Keys of falco.yaml that do not belong under `config`, and what to do instead.
 const NOT_SETTINGS: [(&str, &str); 5] = [
@@ -50,6 +51,8 @@ pub(super) fn desired_state(file: &str, text: &str) -> Result<DesiredState, Find
         falco: None,
         rules_files: Vec::new(),
         config: Vec::new(),
+        windows: Vec::new(),
+        suspension: None,
     };
     problems.finish(state.unwrap_or(empty))
 }
@@ -70,7 +73,9 @@ fn document(problems: &mut Problems<'_>, root: &Node) -> Option<DesiredState> {
         let text = problems.text(node, "a release of Falco as text", "write it in quotes, e.g. falco: \"0.44\"")?;
         problems.accepted(node.at, Facts::of_release(text))
     });
-    Some(DesiredState { indexes, artifacts, dependencies, falco, rules_files, config })
+    let windows = fields.get("windows").map(|node| windows::decode(problems, node)).unwrap_or_default();
+    let suspension = fields.get("suspend").and_then(|node| windows::suspension(problems, node));
+    Some(DesiredState { indexes, artifacts, dependencies, falco, rules_files, config, windows, suspension })
 }
 
 fn dependencies(problems: &mut Problems<'_>, node: &Node) -> Option<Mode> {
