@@ -24,6 +24,7 @@ use std::path::Path;
 
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Held, Ledger};
 use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
@@ -62,6 +63,22 @@ pub enum Refresh {
 /// When the host cannot be looked at or written to. What is wrong with the desired state, Git, registries or Falco is no
 /// error but a status.
 pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
+    let passed = enforce(agent, refresh, now).await;
+    // The state directory is no longer held: whoever is told may take its time, or make a pass itself.
+    report::tell(agent, passed.as_ref(), now).await;
+    Ok(passed?.status)
+}
+
+/// What a pass has found and done.
+struct Passed {
+    status: Status,
+    report: HostLock,
+    /// The condition before, where there was a pass before.
+    before: Option<Condition>,
+}
+
+/// The pass itself.
+async fn enforce(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Passed, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
@@ -92,10 +109,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     if host.observed.ledger != kept {
         keep_ledger(&state, &host.observed.ledger)?;
     }
-    // Whoever is told may take its time, or make a pass itself.
-    drop((repository, state));
-    report::tell(agent, &report, &status, before, now).await;
-    Ok(status)
+    Ok(Passed { status, report, before })
 }
 
 /// What the next pass would do, without doing it; `Err` of the inner result is what keeps the desired state from being had.

@@ -1,5 +1,4 @@
 //! `falconer collect`: the drift reports of a fleet.
-#![expect(clippy::disallowed_methods, reason = "the age of a report is told as of now")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
