@@ -22,7 +22,7 @@ pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool)
     progress::show(&mut agent.sources, printer);
     let status = pass::pass(&mut agent, when(refresh), now()).await?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(status.condition.exit_code())

@@ -56,7 +56,7 @@ impl Telling {
 
 impl Agent {
     /// From now on the drift report and the hooks run beside passes, and no pass waits for them. For a process that lives
-    /// long, where tokio runs.
+    /// long, where tokio runs; again for an agent made anew, e.g. with other settings.
     pub fn tell_in_background(&mut self) {
         self.telling.reporter.start();
         self.telling.hooks.start();
