@@ -28,6 +28,7 @@ test:
 
 bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
 
 check:
 	@sh .ci/packages build
