@@ -116,6 +116,28 @@ fn what_was_not_sent_before_a_restart_is_sent_after_it() {
 }
 
 #[test]
+fn a_host_that_is_killed_over_a_push_knows_its_own_report() {
+    let (host, reports, _server) = counting("");
+    let (log, pid) = (host.path("pushes"), host.path("pid"));
+    let kill = format!(
+        "cat >> '{}'; while [ ! -s '{pid}' ]; do sleep 0.01; done; kill -9 $(cat '{pid}')",
+        log.display(),
+        pid = pid.display()
+    );
+    reports.hook("post-receive", &kill).unwrap();
+    let mut child = host.command().arg("once").stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::fs::write(&pid, child.id().to_string()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed");
+    let (before, _) = chain(&reports);
+    reports.hook("post-receive", &format!("cat >> '{}'", log.display())).unwrap();
+    assert_eq!(host.once().ended_with(0).stderr, "", "our own report is no stranger's");
+    assert_eq!((chain(&reports).0, pushes(&host)), (before, 1));
+    std::fs::write(host.live("acme-rules.yaml"), "").unwrap();
+    assert_eq!(host.once().ended_with(0).stderr, "");
+    assert_eq!(chain(&reports).0.number, 2);
+}
+
+#[test]
 fn two_hosts_with_one_name_are_told_so_on_both_sides() {
     let (host, reports, _server) = counting("");
     let _first = host.once().ended_with(0);
