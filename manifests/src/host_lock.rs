@@ -29,7 +29,7 @@ pub const FILE_NAME: &str = "host.lock";
 pub const REFERENCES: &str = "refs/falconer/hosts/";
 
 /// The version of the document.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// The drift report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ impl HostLock {
     /// Parses the text of a drift report.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// What is wrong with the text. Ask [`schema::newer`] first whether it is only newer than this program.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
@@ -212,7 +212,7 @@ impl HostLock {
 }
 
 fn plugin_files(observed: &Observed, plugin: &PlacedPlugin) -> Vec<HostFile> {
-    let entries = observed.plugins.get(&plugin.directory).and_then(Option::as_ref);
+    let entries = observed.plugins.get(&plugin.directory).and_then(|plugin| plugin.entries.as_ref());
     let file = |file: &LockedFile| match entries?.get(&file.path)? {
         Entry::File { sha256: Some(sha256), size, .. } => Some(HostFile {
             path: file.path.clone(),

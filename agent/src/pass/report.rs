@@ -13,7 +13,8 @@ use falconer_manifests::remedy::Remedy;
 use falconer_manifests::report::Reporting;
 use falconer_manifests::status::Status;
 
-use super::{Agent, PassError, Passed};
+use super::observe::REPORT_CAP;
+use super::{Agent, Ended, PassError};
 use crate::error::chain;
 use crate::git::Remote;
 use crate::hooks::{Event, EventError, Hooks};
@@ -25,8 +26,6 @@ pub use sink::SinkError;
 use courier::Courier;
 use reporter::Reporter;
 
-/// The longest drift report, in bytes.
-const REPORT_CAP: u64 = 4 << 20;
 /// The longest memory of reports, in bytes.
 const REPORTING_CAP: u64 = 1 << 20;
 
@@ -124,11 +123,11 @@ pub(super) fn with_rival(state: &StateDirectory, verdict: Verdict) -> Result<Ver
 
 /// Tells everybody what a pass has found: the drift report where it is new or due, hooks where the condition is another
 /// one than before. A pass that could not be made is `Failed`. Nothing that goes wrong here is an error of the pass.
-pub(super) async fn tell(agent: &mut Agent, passed: Result<&Passed, &PassError>, now: u64) {
+pub(super) async fn tell(agent: &mut Agent, ended: Result<&Ended, &PassError>, now: u64) {
     let telling = &mut agent.telling;
     let (identity, last) = (&agent.settings.identity, telling.last);
-    let event = match passed {
-        Ok(Passed { status, before, .. }) => Event::new(status, &identity.labels, last.or(*before), now),
+    let event = match ended {
+        Ok(Ended { status, before, .. }) => Event::new(status, &identity.labels, last.or(*before), now),
         // Another falconer makes it.
         Err(PassError::Store(StoreError::Busy { .. })) => return,
         Err(error) => {
@@ -143,7 +142,7 @@ pub(super) async fn tell(agent: &mut Agent, passed: Result<&Passed, &PassError>,
         }
     };
     let report = async {
-        if let Ok(Passed { report, .. }) = passed {
+        if let Ok(Ended { report, .. }) = ended {
             telling.reporter.tell(report).await;
         }
     };
