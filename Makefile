@@ -29,6 +29,7 @@ test:
 bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench plugins -- $(abspath $(released))
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
 
 check:
 	@sh .ci/packages build

@@ -76,6 +76,7 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         if let Wake::Reread = wake {
             reread(&mut agent, config, &mut senses).await;
         }
+        agent.tell_in_background();
         let request = request(&wake, &timing);
         // Dropping a pass between two of its steps is a crash at a safe point: the next one converges.
         let made = tokio::select! {

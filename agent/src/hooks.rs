@@ -68,7 +68,7 @@ impl Hooks {
 
     /// From now on hooks run on their own, and nobody waits for them. To be called where tokio runs.
     pub fn start(&mut self) {
-        for told in &mut self.each {
+        for told in self.each.iter_mut().filter(|told| told.task.is_none()) {
             let (sender, mut events) = watch::channel(None::<Event>);
             let (hook, client) = (told.hook.clone(), self.client.clone());
             tokio::spawn(async move {

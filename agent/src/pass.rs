@@ -70,17 +70,10 @@ const STATUS_CAP: u64 = 4 << 20;
 /// When the host cannot be looked at or written to. What is wrong with the desired state, Git, registries or Falco is no
 /// error but a status.
 pub async fn pass(agent: &mut Agent, request: impl Into<Request>, now: u64) -> Result<Status, PassError> {
-    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
-    let mut repository = own_repository(&state)?;
-    let mut host = observe(agent, &state).await?;
-    let kept = host.observed.ledger.clone();
-    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
-    let intent = gates.hold_back(agent, &state, &host, intent).await?;
-
-    let ended = carry_out(agent, &state, &repository, host, &intent, &kept).await?;
-    // Whoever is told may take its time, or make a pass itself.
-    drop((repository, state));
-    Ok(ended.told(agent, now).await)
+    let ended = enforce(agent, request.into(), now).await;
+    // The state directory is no longer held: whoever is told may take its time, or make a pass itself.
+    report::tell(agent, ended.as_ref(), now).await;
+    Ok(ended?.status)
 }
 
 /// How a pass ended, before anybody is told.
@@ -91,11 +84,15 @@ struct Ended {
     before: Option<Condition>,
 }
 
-impl Ended {
-    async fn told(self, agent: &mut Agent, now: u64) -> Status {
-        report::tell(agent, &self.report, &self.status, self.before, now).await;
-        self.status
-    }
+/// The pass itself.
+async fn enforce(agent: &mut Agent, request: Request, now: u64) -> Result<Ended, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
+    let mut repository = own_repository(&state)?;
+    let mut host = observe(agent, &state).await?;
+    let kept = host.observed.ledger.clone();
+    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request, now).await?;
+    let intent = gates.hold_back(agent, &state, &host, intent).await?;
+    carry_out(agent, &state, &repository, host, &intent, &kept).await
 }
 
 /// Carries an intent out, and falls back where what it leads to is not taken up; then writes down how the host is. `kept`

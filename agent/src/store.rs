@@ -41,6 +41,8 @@ const STORE: &str = "store";
 const GENERATIONS: &str = "generations";
 const PLUGINS: &str = "plugins";
 const WORK: &str = "tmp";
+/// For whoever sends reports: a lock of its own, and a moment's repository.
+pub const REPORTS: &str = "reports";
 
 /// A state directory, to read from. It need not exist yet.
 #[derive(Debug)]
@@ -291,7 +293,7 @@ fn require_ours(root: &Directory) -> Result<(), StoreError> {
     let ours = |name: &OsString| {
         is_temporary(name)
             || name.to_str().is_some_and(|name| {
-                [LOCK, STORE, GENERATIONS, PLUGINS, WORK, pointer::CURRENT, "lost+found"].contains(&name)
+                [LOCK, STORE, GENERATIONS, PLUGINS, WORK, REPORTS, pointer::CURRENT, "lost+found"].contains(&name)
                     || Document::ALL.iter().any(|document| document.name() == name)
             })
     };

@@ -25,6 +25,9 @@ use crate::revision::Revision;
 /// The name of the drift report in the state directory and in Git.
 pub const FILE_NAME: &str = "host.lock";
 
+/// What the Git references that hold drift reports begin with.
+pub const REFERENCES: &str = "refs/falconer/hosts/";
+
 /// The version of the document.
 pub const VERSION: u32 = 1;
 
@@ -253,5 +256,5 @@ pub fn branch_path(host: &HostName) -> RelativePath {
 pub fn reference(host: &HostName) -> String {
     let digest = Digest::of(host.as_str().as_bytes());
     let shard = digest.hex().get(..2).unwrap_or_default();
-    alloc::format!("refs/falconer/hosts/{shard}/{host}")
+    alloc::format!("{REFERENCES}{shard}/{host}")
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 mod collect;
 mod hooks;
+mod many;
 mod row;
 mod signed;
 mod sinks;

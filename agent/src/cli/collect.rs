@@ -1,5 +1,4 @@
 //! `falconer collect`: the drift reports of a fleet.
-#![expect(clippy::disallowed_methods, reason = "the age of a report is told as of now")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,8 +24,6 @@ use crate::transfer;
 const WRONG: u8 = 2;
 /// How many signatures are checked at the same time.
 const AT_ONCE: usize = 8;
-/// What the references of reports begin with.
-const PREFIX: &str = "refs/falconer/hosts/";
 
 #[derive(Debug, Args)]
 pub(super) struct Collect {
@@ -140,7 +137,7 @@ async fn fetched(
     let url = RemoteUrl::parse(repository, &here).map_err(failed)?;
     let mut remote = Remote::new(&url, access, client).map_err(failed)?;
     let ours = Repository::create_anew(ours).map_err(failed)?;
-    let found = remote.collect(PREFIX, &host_lock::path(), &ours).await.map_err(failed)?;
+    let found = remote.collect(host_lock::REFERENCES, &host_lock::path(), &ours).await.map_err(failed)?;
     Ok((url.to_string(), found))
 }
 

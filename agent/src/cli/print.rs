@@ -138,7 +138,39 @@ fn status_text(status: &Status) -> String {
     changes_text(&mut text, &status.changes);
     drift_text(&mut text, &status.drift);
     notes_text(&mut text, &status.notes);
+    if let Some(report) = &status.report {
+        row(&mut text, "report", &report_text(report));
+    }
     row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
+    text
+}
+
+fn report_text(report: &falconer_manifests::report::ReportStatus) -> String {
+    let time = |seconds: u64| {
+        // The last second that can be written.
+        let since = std::time::Duration::from_secs(seconds.min(253_402_300_799));
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since)
+    };
+    let mut text = match report.sent {
+        Some(sent) => format!("number {} sent {}", report.number, time(sent)),
+        None => "none has arrived yet".to_string(),
+    };
+    if let Some(since) = report.waiting_since {
+        text.push_str(&format!("\nsomething new waits for its time since {}", time(since)));
+    }
+    if let Some(failing) = &report.failing {
+        text.push_str(&format!("\nfails since {}: {}", time(failing.since), failing.message));
+        if let Some(hint) = &failing.hint {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+    }
+    if let Some(rival) = &report.rival {
+        text.push_str(&format!(
+            "\nanother host reports under this name: instance {}, seen {}",
+            rival.instance,
+            time(rival.seen)
+        ));
+    }
     text
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong between us and a repository, and who can end it.
 
+mod text;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,9 @@ use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 
 use crate::transfer::DeadlinePassed;
+
+use text::listed;
+pub(super) use text::sanitised;
 
 /// An error of the Git room. `remote` is the URL without user names and passwords.
 #[derive(Debug, thiserror::Error)]
@@ -397,16 +402,4 @@ impl GitError {
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Incomplete { .. } | Self::NotFetched { .. })
     }
-}
-
-/// A text from the other side, fit for a line of ours: no control characters, at most the last 400 characters.
-pub(super) fn sanitised(text: &str) -> String {
-    let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let text = words.join(" ");
-    let skip = text.chars().count().saturating_sub(400);
-    text.chars().skip(skip).collect()
-}
-
-fn listed(others: &[String]) -> String {
-    if others.is_empty() { String::new() } else { format!("; it has {}", others.join(", ")) }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use falconer_manifests::host_lock::Identity;
+use falconer_manifests::next::Next;
 use falconer_manifests::outcome::{Condition, Evidence};
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::status::Status;
@@ -34,14 +36,14 @@ pub struct Event {
     pub generation: Option<u64>,
     /// How we know that Falco has loaded it.
     pub evidence: Evidence,
-    /// The version of Falco, or `absent`.
+    /// The version of Falco, `absent`, or `unknown`.
     pub falco: String,
     /// How many differences there are.
     pub drift: usize,
     /// What went wrong.
     pub error: Option<EventError>,
     /// Who acts next.
-    pub next: falconer_manifests::next::Next,
+    pub next: Next,
 }
 
 /// What went wrong.
@@ -81,6 +83,30 @@ impl Event {
             drift: status.drift.len(),
             error,
             next: status.next.clone(),
+        }
+    }
+
+    /// The event that a pass of this host could not be made.
+    #[must_use]
+    pub fn of_failure(identity: &Identity, error: EventError, previous: Option<Condition>, time: u64) -> Self {
+        let (who, hint) = (error.remedy.as_str().to_owned(), error.hint.clone().unwrap_or_default());
+        Self {
+            version: 1,
+            event: "condition",
+            time,
+            host: identity.host.to_string(),
+            labels: identity.labels.clone(),
+            condition: Condition::Failed,
+            previous,
+            reason: format!("no pass could be made: {}", error.message),
+            wanted: None,
+            revision: None,
+            generation: None,
+            evidence: Evidence::None,
+            falco: "unknown".to_owned(),
+            drift: 0,
+            error: Some(error),
+            next: Next { who, hint },
         }
     }
 

@@ -14,11 +14,12 @@ use falconer_manifests::report::Reporting;
 use falconer_manifests::status::Status;
 
 use super::observe::REPORT_CAP;
-use super::{Agent, PassError};
+use super::{Agent, Ended, PassError};
+use crate::error::chain;
 use crate::git::Remote;
-use crate::hooks::{Event, Hooks};
+use crate::hooks::{Event, EventError, Hooks};
 use crate::settings::{self, Settings};
-use crate::store::{Document, Locked, StateDirectory};
+use crate::store::{Document, Locked, StateDirectory, StoreError};
 
 pub use sink::SinkError;
 
@@ -32,6 +33,8 @@ const REPORTING_CAP: u64 = 1 << 20;
 pub(super) struct Telling {
     reporter: Reporter,
     hooks: Hooks,
+    /// The condition that this process has seen last.
+    last: Option<Condition>,
 }
 
 impl Telling {
@@ -42,13 +45,17 @@ impl Telling {
         remote: impl Fn(&settings::Remote) -> Result<Remote, PassError>,
     ) -> Result<Self, PassError> {
         let courier = settings.report.as_ref().map(|report| Courier::new(settings, report, client.clone(), remote));
-        Ok(Self { reporter: Reporter::new(courier.transpose()?), hooks: Hooks::new(&settings.hooks, client) })
+        Ok(Self {
+            reporter: Reporter::new(courier.transpose()?),
+            hooks: Hooks::new(&settings.hooks, client),
+            last: None,
+        })
     }
 }
 
 impl Agent {
     /// From now on the drift report and the hooks run beside passes, and no pass waits for them. For a process that lives
-    /// long, where tokio runs.
+    /// long, where tokio runs; again for an agent made anew, e.g. with other settings.
     pub fn tell_in_background(&mut self) {
         self.telling.reporter.start();
         self.telling.hooks.start();
@@ -115,12 +122,29 @@ pub(super) fn with_rival(state: &StateDirectory, verdict: Verdict) -> Result<Ver
 }
 
 /// Tells everybody what a pass has found: the drift report where it is new or due, hooks where the condition is another
-/// one than `before`. Nothing that goes wrong here is an error of the pass.
-pub(super) async fn tell(agent: &mut Agent, report: &HostLock, status: &Status, before: Option<Condition>, now: u64) {
+/// one than before. A pass that could not be made is `Failed`. Nothing that goes wrong here is an error of the pass.
+pub(super) async fn tell(agent: &mut Agent, ended: Result<&Ended, &PassError>, now: u64) {
     let telling = &mut agent.telling;
-    if before != Some(status.condition) {
-        let event = Event::new(status, &agent.settings.identity.labels, before, now);
-        telling.hooks.tell(&event).await;
-    }
-    telling.reporter.tell(report).await;
+    let (identity, last) = (&agent.settings.identity, telling.last);
+    let event = match ended {
+        Ok(Ended { status, before, .. }) => Event::new(status, &identity.labels, last.or(*before), now),
+        // Another falconer makes it.
+        Err(PassError::Store(StoreError::Busy { .. })) => return,
+        Err(error) => {
+            let error = EventError { message: chain(error), remedy: error.remedy(), hint: error.hint() };
+            Event::of_failure(identity, error, last, now)
+        }
+    };
+    telling.last = Some(event.condition);
+    let hooks = async {
+        if event.previous != Some(event.condition) {
+            telling.hooks.tell(&event).await;
+        }
+    };
+    let report = async {
+        if let Ok(Ended { report, .. }) = ended {
+            telling.reporter.tell(report).await;
+        }
+    };
+    tokio::join!(hooks, report);
 }

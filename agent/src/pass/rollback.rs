@@ -111,7 +111,8 @@ pub async fn rollback(
     let is_well = matches!(ended.status.condition, Condition::RolledBack | Condition::InSync | Condition::Drifted);
     let is_reached = is_live && is_well && reached.observed.ledger.trial.is_none();
     drop((repository, state));
-    Ok((ended.told(agent, now).await, is_reached))
+    super::report::tell(agent, Ok(&ended), now).await;
+    Ok((ended.status, is_reached))
 }
 
 /// Lets the next pass bring back what was rolled back; gives what was held.

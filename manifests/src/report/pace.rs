@@ -40,8 +40,8 @@ pub enum Why {
 }
 
 /// The time that belongs to one report of a host, when a fleet of `fleet_size` hosts shares `shards` repositories that
-/// take `pushes_per_minute` each. A host that reports at most once in that time, at a moment of its own, keeps the whole
-/// fleet within the budget, whatever happens to all of it at once.
+/// take `pushes_per_minute` each. Where every host reports at most once in that time, at a moment of its own, the fleet
+/// keeps to the budget on average, whatever happens to all of it at once.
 #[must_use]
 pub fn spacing(fleet_size: u32, pushes_per_minute: u32, shards: u32) -> u64 {
     let hosts = u64::from(fleet_size).div_ceil(u64::from(shards.max(1)));

@@ -60,6 +60,18 @@ fn a_command_is_told_of_each_change_and_of_nothing_else() {
 }
 
 #[test]
+fn a_pass_that_cannot_be_made_is_told_too() {
+    let host = hooked("[[hooks]]\ncommand = [\"{}/hook\"]\nconditions = [\"Failed\"]\n");
+    script(&host, "hook", &format!("{{ cat; echo; }} >> '{}'", host.path("told").display()));
+    let _first = host.once().ended_with(0);
+    std::fs::set_permissions(host.path("state"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let _failed = host.once().ended_with(1);
+    let told = events(&host, "told");
+    assert_eq!((told.len(), &told[0]["error"]["remedy"]), (1, &json!("operator")), "{told:#?}");
+    assert!(told[0]["reason"].as_str().unwrap().starts_with("no pass could be made: "), "{told:#?}");
+}
+
+#[test]
 fn hooks_that_hang_fail_or_are_missing_cost_their_deadline_and_nothing_else() {
     let host = hooked(
         "[[hooks]]\nname = \"slow\"\ncommand = [\"{}/slow\"]\ndeadline = \"500ms\"\n\

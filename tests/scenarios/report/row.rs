@@ -32,7 +32,7 @@ fn counting(more: &str) -> (Host, Fixture, GitServer) {
 
 #[test]
 fn heartbeats_continue_the_row_and_cost_a_pass_nothing() {
-    let (host, reports, _server) = counting("heartbeat = \"1s\"\ncoalesce = \"0s\"\n");
+    let (host, reports, _server) = counting("heartbeat = \"1s\"\ncoalesce = \"200ms\"\n");
     let mut daemon = Daemon::start(&host, "daemon");
     let mut seen: Option<(Chain, Digest)> = None;
     for _beat in 0..3 {
@@ -56,7 +56,7 @@ fn heartbeats_continue_the_row_and_cost_a_pass_nothing() {
 
 #[test]
 fn several_changes_are_one_report() {
-    let (host, reports, _server) = counting("coalesce = \"1500ms\"\n");
+    let (host, reports, _server) = counting("coalesce = \"1h\"\n");
     let mut daemon = Daemon::start(&host, "daemon");
     daemon.wait_for(SOON, |daemon| daemon.passes() == 1);
     for round in 1..=3 {
@@ -65,7 +65,11 @@ fn several_changes_are_one_report() {
         daemon.wait_for(SOON, |daemon| daemon.passes() > round);
     }
     assert_eq!(pushes(&host), 0, "they have come within the time that is waited");
-    daemon.wait_for(SOON, |_| pushes(&host) == 1);
+    assert!(host.status().json()["report"]["waiting_since"].is_u64());
+    assert_eq!(daemon.stop(Duration::from_secs(2)).code(), Some(0));
+    // Nobody comes after this one who could send it.
+    let _status = host.once().ended_with(0);
+    assert_eq!(pushes(&host), 1);
     let (chain, _) = chain(&reports);
     assert_eq!((reported(&reports).1, chain.number, chain.previous), (host.host_lock(), 1, None));
     assert_eq!(host.host_lock().sequence, 4);
@@ -79,9 +83,11 @@ fn a_stalled_server_keeps_no_pass_waiting_and_gets_the_newest_report_only() {
     for round in 1..=3 {
         daemon.wait_for(SOON, |daemon| daemon.log().matches("waits for a change").count() == round);
         std::fs::write(host.live("acme-rules.yaml"), "").unwrap();
-        daemon.wait_for(Duration::from_millis(900), |daemon| daemon.passes() > round);
+        daemon.wait_for(SOON, |daemon| daemon.passes() > round);
     }
     daemon.wait_for(SOON, |daemon| daemon.log().contains("was not pushed"));
+    let log = daemon.log();
+    assert!(log.find("pass done").unwrap() < log.find("was not pushed").unwrap(), "the pass did not wait: {log}");
     let status = host.status().json();
     assert!(status["report"]["failing"]["message"].as_str().unwrap().contains("127.0.0.1"), "{status}");
     server.set_fault(Fault::None);
@@ -107,6 +113,28 @@ fn what_was_not_sent_before_a_restart_is_sent_after_it() {
     assert_eq!(run.stderr, "", "our own report is no stranger's");
     assert_eq!((chain(&reports).0, pushes(&host)), (before, 1));
     assert_eq!(reported(&reports).1, host.host_lock());
+}
+
+#[test]
+fn a_host_that_is_killed_over_a_push_knows_its_own_report() {
+    let (host, reports, _server) = counting("");
+    let (log, pid) = (host.path("pushes"), host.path("pid"));
+    let kill = format!(
+        "cat >> '{}'; while [ ! -s '{pid}' ]; do sleep 0.01; done; kill -9 $(cat '{pid}')",
+        log.display(),
+        pid = pid.display()
+    );
+    reports.hook("post-receive", &kill).unwrap();
+    let mut child = host.command().arg("once").stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::fs::write(&pid, child.id().to_string()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed");
+    let (before, _) = chain(&reports);
+    reports.hook("post-receive", &format!("cat >> '{}'", log.display())).unwrap();
+    assert_eq!(host.once().ended_with(0).stderr, "", "our own report is no stranger's");
+    assert_eq!((chain(&reports).0, pushes(&host)), (before, 1));
+    std::fs::write(host.live("acme-rules.yaml"), "").unwrap();
+    assert_eq!(host.once().ended_with(0).stderr, "");
+    assert_eq!(chain(&reports).0.number, 2);
 }
 
 #[test]

@@ -57,9 +57,12 @@ fn a_branch_in_a_directory_keeps_the_files_of_others() {
     assert_eq!(reports.git(&["rev-list", "--count", "hosts/prod"]).unwrap(), "2");
 }
 
-/// A server that keeps what is put there, and its version.
-fn store() -> (ScriptedRegistry, Arc<Mutex<BTreeMap<String, (u32, Vec<u8>)>>>) {
-    let kept = Arc::new(Mutex::new(BTreeMap::<String, (u32, Vec<u8>)>::new()));
+/// What was put there, by path, with its version.
+type Kept = BTreeMap<String, (u32, Vec<u8>)>;
+
+/// A server that keeps what is put there.
+fn store() -> (ScriptedRegistry, Arc<Mutex<Kept>>) {
+    let kept = Arc::new(Mutex::new(Kept::new()));
     let shared = Arc::clone(&kept);
     let server = ScriptedRegistry::start(move |seen: &Seen| {
         let mut kept = shared.lock().unwrap();
@@ -101,7 +104,7 @@ fn a_resource_is_put_with_its_entity_tag_and_a_stranger_is_seen() {
     is_not_reported(&host, "401");
     host.write("password", &format!("{PASSWORD}\n"));
     assert_eq!(once_aloud(&host).ended_with(0).code, Some(0));
-    let text = |kept: &BTreeMap<String, (u32, Vec<u8>)>| String::from_utf8(kept["/hosts/web-1"].1.clone()).unwrap();
+    let text = |kept: &Kept| String::from_utf8(kept["/hosts/web-1"].1.clone()).unwrap();
     let (lock, chain) = chained(&text(&kept.lock().unwrap()));
     assert_eq!((lock, chain.number), (host.host_lock(), 1));
     let _unchanged = host.once().ended_with(0);

@@ -16,14 +16,12 @@ use crate::outbound::{Credential, Endpoint};
 use crate::pass::PassError;
 use crate::settings::report::{Report, Sink as SinkSettings};
 use crate::settings::{self, Settings};
-use crate::store::{Document, StateDirectory, StoreError};
+use crate::store::{Document, REPORTS, StateDirectory, StoreError};
 
 /// What to do where two hosts have one name.
 pub(super) const RIVAL_HINT: &str =
     "give each host a name of its own (`host` in agent.toml), and no copy of another host's state directory";
 
-/// The directory for a moment's repository, in the state directory.
-const SCRATCH: &str = "reports.tmp";
 /// How often somebody else's report is replaced before it is left for later.
 const ROUNDS: usize = 3;
 /// How long another falconer is waited for, which holds the state directory: so often, with this wait between.
@@ -125,7 +123,19 @@ impl Courier {
             }
             return Ok(Duration::from_millis(at - now));
         }
-        match self.send(newest, &content, &mut reporting).await {
+        let scratch = match self.scratch().await {
+            Ok(scratch) => scratch,
+            Err(error) => {
+                tracing::warn!("the drift report was not pushed: {}", chain(&error));
+                return Ok(self.failed(None));
+            }
+        };
+        // Somebody else may have sent it meanwhile.
+        reporting = self.remembered()?;
+        if pace.due(&self.host, &reporting, &self.place, &content, now).at > now {
+            return Ok(Duration::ZERO);
+        }
+        match self.send(newest, &content, &mut reporting, &scratch).await {
             Ok(()) => {
                 (self.failures, self.retry) = (0, 0);
                 self.save(reporting.without_old_rival(now, self.pace.heartbeat)).await?;
@@ -155,15 +165,19 @@ impl Courier {
     }
 
     /// Sends the report, whatever stands in its place.
-    async fn send(&mut self, newest: &HostLock, content: &Digest, reporting: &mut Reporting) -> Result<(), Ended> {
-        let scratch = Scratch(self.state.join(SCRATCH));
+    async fn send(
+        &mut self,
+        newest: &HostLock,
+        content: &Digest,
+        reporting: &mut Reporting,
+        scratch: &Scratch,
+    ) -> Result<(), Ended> {
         let is_in_doubt = reporting.intent.is_some();
         if is_in_doubt {
             // The last attempt did not come to its end, or its answer did not arrive.
-            let found = self.sink.look(&scratch).await?;
-            if found.is_some_and(|found| reporting.whose(&self.place, &found) == Whose::Intended) {
-                let found = self.sink.look(&scratch).await?;
-                *reporting = reporting.arrived(&self.place, found.and_then(|found| found.mark));
+            let found = self.sink.look(scratch).await?;
+            if let Some(found) = found.filter(|found| reporting.whose(&self.place, found) == Whose::Intended) {
+                *reporting = reporting.arrived(&self.place, found.mark);
                 if reporting.sent.as_ref().is_some_and(|sent| &sent.content == content) {
                     tracing::info!(place = self.sink.name(), number = reporting.number, "had been reported");
                     return Ok(());
@@ -193,7 +207,7 @@ impl Courier {
                 time: i64::try_from(now / 1000).unwrap_or(i64::MAX),
                 signing_key: self.signing_key.as_deref(),
             };
-            match self.sink.put(&parcel, &before, &scratch).await? {
+            match self.sink.put(&parcel, &before, scratch).await? {
                 Put::Arrived(mark) => {
                     *reporting = reporting.arrived(&self.place, mark.clone());
                     let mark = mark.unwrap_or_default();
@@ -239,6 +253,18 @@ impl Courier {
                 *displaced = Some(instance);
             }
         }
+    }
+
+    /// The right to send: one falconer at a time, so that none takes the other's report for a stranger's.
+    async fn scratch(&self) -> Result<Scratch, SinkError> {
+        let (attempts, wait) = BUSY;
+        for _attempt in 0..attempts {
+            if let Some(scratch) = Scratch::open(&self.state.join(REPORTS)).map_err(SinkError::Scratch)? {
+                return Ok(scratch);
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Err(SinkError::Busy)
     }
 
     /// What is remembered; for a new state directory a new word for it.

@@ -24,7 +24,13 @@ impl Reporter {
 
     /// Lets a thread send reports from now on: git and a slow server keep no pass waiting there.
     pub(super) fn start(&mut self) {
-        let Self::Pass(courier) = std::mem::replace(self, Self::Nobody) else { return };
+        let courier = match std::mem::replace(self, Self::Nobody) {
+            Self::Pass(courier) => courier,
+            other => {
+                *self = other;
+                return;
+            }
+        };
         let (sender, reports) = watch::channel(None);
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,

@@ -1,5 +1,7 @@
 //! The places that take drift reports. What arrived is what the other side says that it has.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use falconer_manifests::name::{HostName, RelativePath};
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::report::Found;
 use falconer_manifests::revision::Revision;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::git::{self, Expected, GitError, Remote, Report};
 use crate::outbound::{Endpoint, OutboundError, Precondition};
@@ -68,6 +72,12 @@ pub enum SinkError {
     /// HTTP.
     #[error(transparent)]
     Http(#[from] OutboundError),
+    /// The place for a moment's repository cannot be had.
+    #[error("the state directory has no place for sending reports")]
+    Scratch(#[source] io::Error),
+    /// Another falconer sends all the time.
+    #[error("another falconer is sending this host's report")]
+    Busy,
     /// Others were always quicker.
     #[error("{reference} was changed by others {ATTEMPTS} times in a row")]
     Contended {
@@ -83,7 +93,8 @@ impl SinkError {
         match self {
             Self::Git(error) => error.remedy(),
             Self::Http(error) => error.remedy(),
-            Self::Contended { .. } => Remedy::Time,
+            Self::Contended { .. } | Self::Busy => Remedy::Time,
+            Self::Scratch(_) => Remedy::Operator,
         }
     }
 
@@ -93,6 +104,8 @@ impl SinkError {
         match self {
             Self::Git(error) => error.hint(),
             Self::Http(error) => error.hint(),
+            Self::Busy => None,
+            Self::Scratch(_) => Some("check the free space and the permissions of the state directory".to_owned()),
             Self::Contended { .. } => Some("too many hosts share this branch: use sink = \"git-ref\"".to_owned()),
         }
     }
@@ -103,7 +116,7 @@ impl SinkError {
         match self {
             Self::Git(error) => error.retry_after(),
             Self::Http(error) => error.retry_after(),
-            Self::Contended { .. } => None,
+            Self::Contended { .. } | Self::Busy | Self::Scratch(_) => None,
         }
     }
 }
@@ -121,11 +134,11 @@ impl Sink {
     pub(super) async fn look(&mut self, scratch: &Scratch) -> Result<Option<Found>, SinkError> {
         match self {
             Self::Reference(remote, reference) => {
-                let place = remote.look(reference, &host_lock::path(), &scratch.0).await?;
+                let place = remote.look(reference, &host_lock::path(), &scratch.repository).await?;
                 Ok(place.map(|place| Found { mark: Some(place.commit.to_string()), text: place.content.map(text) }))
             }
             Self::Branch(remote, reference, path) => {
-                let place = remote.look(reference, path, &scratch.0).await?;
+                let place = remote.look(reference, path, &scratch.repository).await?;
                 Ok(place.and_then(|place| Some(Found { mark: Some(place.blob?), text: place.content.map(text) })))
             }
             Self::Http(endpoint) => match endpoint.get().await {
@@ -166,7 +179,7 @@ impl Sink {
             }
             Self::Branch(remote, reference, path) => {
                 for attempt in 0..ATTEMPTS {
-                    let place = remote.look(reference, path, &scratch.0).await?;
+                    let place = remote.look(reference, path, &scratch.repository).await?;
                     let blob = place.as_ref().and_then(|place| place.blob.clone());
                     if blob.clone().map_or(Before::Nothing, Before::Mark) != *before {
                         let content = place.and_then(|place| place.content);
@@ -175,7 +188,7 @@ impl Sink {
                     let files = [(path.clone(), parcel.text.as_bytes().to_vec())];
                     let report = parcel.report(reference, &files, before);
                     let tip = place.map(|place| place.commit);
-                    match remote.push_on_branch(&report, tip.as_ref(), &scratch.0).await {
+                    match remote.push_on_branch(&report, tip.as_ref(), &scratch.repository).await {
                         Ok(_) => return Ok(Put::Arrived(git::blob_id(parcel.text.as_bytes()))),
                         Err(GitError::Lost { .. }) => {
                             let ceiling = FIRST_WAIT.saturating_mul(1 << attempt);
@@ -233,12 +246,29 @@ impl<'a> Parcel<'a> {
     }
 }
 
-/// A directory for a moment's repository. It is removed when this is dropped.
-pub(super) struct Scratch(pub(super) PathBuf);
+/// A place for a moment's repository, for one sender at a time.
+pub(super) struct Scratch {
+    repository: PathBuf,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Opens the place in `directory`; `None` while another falconer sends.
+    pub(super) fn open(directory: &Path) -> io::Result<Option<Self>> {
+        fs_err::create_dir_all(directory)?;
+        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(directory.join("lock"))?;
+        let file = file.into_parts().0;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { repository: directory.join("repository.git"), _lock: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        git::discard(&self.0);
+        git::discard(&self.repository);
     }
 }
 
