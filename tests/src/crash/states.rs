@@ -11,7 +11,7 @@ use crate::live::Tree as _;
 /// Up to how many states of one moment are all looked at.
 pub const EXHAUSTIVE: usize = 3000;
 /// How many are drawn where there are more.
-const DRAWN: usize = 200;
+const DRAWN: usize = 100;
 /// Up to how many acts in a directory every subset is tried.
 const ACTS: usize = 10;
 
