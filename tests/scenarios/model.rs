@@ -35,8 +35,12 @@ impl History {
     fn begin(seed: u64) -> Self {
         // Numbers that are close together make histories that are not.
         let random = Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut history =
-            Self { host: HostWithFalco::start(true, &[]), random, wanted: 0, told: vec![format!("FALCONER_SEED={seed}")] };
+        let mut history = Self {
+            host: HostWithFalco::start(true, &[]),
+            random,
+            wanted: 0,
+            told: vec![format!("FALCONER_SEED={seed}")],
+        };
         let _adopted = history.host.falconer(["adopt"]).ended_with(0);
         history.commit(1, &rules(1));
         history
@@ -133,7 +137,12 @@ impl History {
         self.commit(99, &rules(99));
         let first = self.pass();
         let (status, _) = if first.0["condition"] == "InSync" { first } else { self.pass() };
-        assert_eq!((&status["condition"], &status["evidence"]), (&"InSync".into(), &"sha256".into()), "{:#?}", self.told);
+        assert_eq!(
+            (&status["condition"], &status["evidence"]),
+            (&"InSync".into(), &"sha256".into()),
+            "{:#?}",
+            self.told
+        );
         let digest = Digest::of(rules(self.wanted).as_bytes());
         let metrics = self.host.falco().page("/metrics").unwrap();
         assert!(metrics.contains(digest.hex()), "Falco has other rules: {:#?}", self.told);

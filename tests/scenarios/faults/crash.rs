@@ -1,6 +1,6 @@
 //! Power cuts, at every moment of every story, on a disk in memory that keeps no more than it promised.
 
-mod stories;
+pub(super) mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

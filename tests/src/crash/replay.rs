@@ -122,7 +122,10 @@ impl Replay {
                     (None, true) => disk.create(path, *mode & !self.umask),
                     (Some(inode), _) => inode,
                 };
-                if *truncates && there.is_some() && disk.held(inode).is_some_and(|held| !held.content.0.bytes().is_empty()) {
+                if *truncates
+                    && there.is_some()
+                    && disk.held(inode).is_some_and(|held| !held.content.0.bytes().is_empty())
+                {
                     disk.truncate(inode, 0);
                 }
                 self.descriptors.insert(*descriptor, inode);
