@@ -179,6 +179,12 @@ pub(super) fn damaged(path: &Path, source: git2::Error) -> GitError {
     GitError::Damaged { path: path.to_owned(), source }
 }
 
+/// Removes a repository that nobody needs any more.
+pub fn discard(path: &Path) {
+    // What is left is removed before the next is made.
+    let _left_behind = clear(path);
+}
+
 /// Removes what stands at `path`, a link itself and not what it points to.
 fn clear(path: &Path) -> Result<(), GitError> {
     let cleared = match fs_err::symlink_metadata(path) {
