@@ -1,5 +1,6 @@
 # demo     builds falconer and shows its main job, in the sandbox ./demo
 # test     all tests, against real servers on this machine
+# torture  all kills, failing calls, power cuts and random histories, on the release build; takes long
 # bench    what a pass costs in time, memory, requests and bytes; compared with falcoctl where it is in PATH
 # check    formatting, lints, documentation
 # release  the program to install, in target/release
@@ -14,7 +15,7 @@ released = $(target)/release/falconer
 share = $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := test
-.PHONY: demo test bench check packages release install
+.PHONY: demo test torture bench check packages release install
 
 demo:
 	@sh .ci/packages build
@@ -25,6 +26,11 @@ test:
 	@sh .ci/packages build test
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
+
+torture: release
+	@sh .ci/packages build test
+	$(CARGO) build --locked --workspace --bins
+	FALCONER_FAULTS=full FALCONER_PROGRAM=$(abspath $(released)) $(CARGO) test --locked --package falconer-tests --test scenarios -- --nocapture faults:: model::
 
 bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))

@@ -129,7 +129,8 @@ impl Layout {
         Ok(file)
     }
 
-    /// Writes a blob durably and names it by its digest. A blob that is there and intact stays as it is.
+    /// Writes a blob and names it by its digest: its content is durable when this returns, its name after the next
+    /// [`Self::sync`]. A blob that is there and intact stays as it is.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -202,6 +203,14 @@ impl Layout {
         Ok(self.blobs.remove_file_if_there(digest.hex())?)
     }
 
+    /// Waits until the names of all blobs are on the disk, also of those whose writer was killed before it could wait.
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub fn sync(&self) -> Result<(), LayoutError> {
+        Ok(self.blobs.sync()?)
+    }
+
     /// Removes what writers that were killed have left. Nobody else may be writing.
     ///
     /// # Errors
@@ -242,6 +251,8 @@ impl Layout {
         let old = self.read_index()?;
         let new = index::with_tag(&old, tag, descriptor).map_err(|problem| self.damaged(problem))?;
         if new != old {
+            // What the index names must be there whenever the index is.
+            self.blobs.sync()?;
             self.root.replace_file(INDEX, "index.json.tmp", &new)?;
         }
         Ok(())

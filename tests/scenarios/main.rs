@@ -8,6 +8,7 @@ mod falco_running;
 mod faults;
 mod first_host;
 mod git_room;
+mod model;
 mod no_roots;
 mod published_form;
 mod publishing;

@@ -243,9 +243,12 @@ pub fn run(command: &mut Command) -> Run {
     Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// The falconer of this build, beside the test's own program.
+/// The falconer of this build, beside the test's own program, or the one that `FALCONER_PROGRAM` names.
 #[must_use]
 pub fn falconer() -> PathBuf {
+    if let Some(program) = std::env::var_os("FALCONER_PROGRAM") {
+        return program.into();
+    }
     let test = std::env::current_exe().unwrap();
     let directory = test.parent().and_then(Path::parent).unwrap();
     let program = directory.join("falconer");

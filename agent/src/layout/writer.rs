@@ -45,7 +45,8 @@ impl<'a> BlobWriter<'a> {
         Ok(())
     }
 
-    /// Checks that what came is `expected`, makes it durable and names it. An intact blob of that name stays as it is.
+    /// Checks that what came is `expected`, makes its content durable and names it; the name is durable after the next
+    /// [`Layout::sync`]. An intact blob of that name stays as it is.
     ///
     /// # Errors
     /// When something else came, or when a step fails: then there is no new blob.
@@ -63,7 +64,6 @@ impl<'a> BlobWriter<'a> {
             }
             file.sync()?;
             blobs.rename(&self.temporary, expected.hex())?;
-            blobs.sync()?;
             Ok(())
         })();
         if finished.is_err() {

@@ -104,6 +104,10 @@ impl Staged<'_> {
     /// # Errors
     /// When a step fails. `current` then names what it named before, or this generation.
     pub fn activate(self) -> Result<Activation, StoreError> {
+        // The names of plugins and blobs: new ones, and those that were found there, which may be of a run that was killed
+        // before it came to this.
+        self.locked.plugins.sync()?;
+        self.locked.store.sync()?;
         self.locked.point_to(self.number)
     }
 }

@@ -68,8 +68,11 @@ impl Locked {
             return Err(error);
         }
         if self.plugins.stat(name)?.is_none() {
+            // The name is made durable with the activation of the generation that needs it.
             self.plugins.rename(&temporary, name)?;
-        } else if !self.plugins.exchange(&temporary, name)? {
+            return Ok(());
+        }
+        if !self.plugins.exchange(&temporary, name)? {
             // Not in one step here; the generation that needs it is not live before both are done.
             let old = format!("{name}.old.tmp");
             self.plugins.remove_tree(&old)?;
@@ -77,6 +80,7 @@ impl Locked {
             self.plugins.rename(&temporary, name)?;
             self.plugins.discard(&old);
         }
+        // Else a crash could keep the removal and lose the exchange.
         self.plugins.sync()?;
         // What it replaces is in nobody's way where it cannot be removed; the next lock tells of it.
         self.plugins.discard(&temporary);

@@ -1,6 +1,6 @@
 //! Power cuts, at every moment of every story, on a disk in memory that keeps no more than it promised.
 
-mod stories;
+pub(super) mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use stories::Story;
 /// What is looked at of a host's directory.
 const NAMES: [&str; 3] = ["state", "etc", "var"];
 /// How many states of a story are put on the real disk where not more are, for the real falconer to recover from.
-const RECOVERIES: usize = 3;
+const RECOVERIES: usize = 2;
 /// The same in a full run.
 const RECOVERIES_FULL: usize = 100;
 
@@ -104,13 +104,6 @@ fn all(syncs: &Syncs) -> Vec<Told> {
                     let next = left.lock().unwrap().pop();
                     let Some(make) = next else { break };
                     let story = tell(&make(), syncs);
-                    eprintln!(
-                        "DBG {:?} {} {} states {:#?}",
-                        std::time::Instant::now(),
-                        story.name,
-                        story.found.states,
-                        story.found.broken
-                    );
                     told.lock().unwrap().push(story);
                 }
             });

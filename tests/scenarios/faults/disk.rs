@@ -8,13 +8,14 @@ use super::*;
 /// How many points of a run are tried where not all are.
 const SAMPLE: usize = 24;
 
-/// What a call may fail with, on a disk in trouble.
+/// What a call may fail with, on a disk in trouble or in a process that may not do or open more.
 fn errors_of(call: &str) -> &'static [&'static str] {
     match call {
         "fsync" | "fdatasync" => &["EIO", "ENOSPC"],
         "write" | "pwrite64" | "writev" | "ftruncate" => &["ENOSPC", "EIO"],
         "flock" => &[],
-        _ => &["EROFS", "ENOSPC", "EIO"],
+        "open" | "openat" => &["EROFS", "EMFILE", "ENOSPC", "EACCES", "EIO"],
+        _ => &["EROFS", "ENOSPC", "EACCES", "EIO"],
     }
 }
 

@@ -116,3 +116,17 @@ fn a_pruning_pass_is_killed() {
     converges(&host, 4);
     assert!(!host.path("state/generations/1").exists(), "the oldest is gone");
 }
+
+#[test]
+fn a_pass_that_places_a_plugin_is_killed() {
+    let host = installed();
+    super::crash::stories::wish_for_plugin(&host, 1);
+    kill_everywhere(&Story { name: "plugin", host: &host, code: 0, version: 1 });
+}
+
+#[test]
+fn a_pass_that_removes_a_file_is_killed() {
+    let host = installed();
+    host.commit(&[("fleet.yaml", &falconer_tests::host::fleet_yaml("1.0.0"))]);
+    kill_everywhere(&Story { name: "remove", host: &host, code: 0, version: 1 });
+}

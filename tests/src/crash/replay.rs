@@ -167,11 +167,11 @@ impl Replay {
                 let last = self.last.remove(&inode);
                 let is_first = path == self.state && !std::mem::replace(&mut self.locked, true);
                 let last = if is_first { Some("the lock was taken".into()) } else { last };
-                format!(
-                    "directory {}, {}",
-                    self.class(&path),
-                    last.map_or("as it was".into(), |last| format!("after {last}"))
-                )
+                let class = self.class(&path);
+                // One place makes them durable, whatever was done there before.
+                let is_collection = ["state/plugins", "state/store/blobs/sha256"].contains(&class.as_str());
+                let last = last.filter(|_| !is_collection);
+                format!("directory {class}, {}", last.map_or("as it was".into(), |last| format!("after {last}")))
             }
             _ => self.class(&path),
         };

@@ -11,7 +11,7 @@ use crate::live::Tree as _;
 /// Up to how many states of one moment are all looked at.
 pub const EXHAUSTIVE: usize = 3000;
 /// How many are drawn where there are more.
-const DRAWN: usize = 200;
+const DRAWN: usize = 100;
 /// Up to how many acts in a directory every subset is tried.
 const ACTS: usize = 10;
 
@@ -104,7 +104,7 @@ fn names(node: &Node) -> Vec<Rc<Names>> {
         all.extend((0..count).map(|kept| with(&|at| at == kept)));
         let mut random = Random(count as u64);
         all.extend((0..100).map(|_| {
-            let set: Vec<bool> = (0..count).map(|_| random.next() & 1 == 1).collect();
+            let set: Vec<bool> = (0..count).map(|_| random.draw() & 1 == 1).collect();
             with(&|at| set[at])
         }));
     }
@@ -142,8 +142,8 @@ fn some(choices: &[Choice], seed: u64) -> Vec<Vec<usize>> {
     let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
     all.extend((0..DRAWN).map(|_| {
         // Half of them with most things kept, as it is after a while.
-        let mostly = random.next() & 1 == 1;
-        let draw = |choice: &Choice| match mostly && random.next() & 3 != 0 {
+        let mostly = random.draw() & 1 == 1;
+        let draw = |choice: &Choice| match mostly && random.draw() & 3 != 0 {
             true => choice.len() - 1,
             false => random.below(choice.len()),
         };
@@ -158,7 +158,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -167,7 +167,7 @@ impl Random {
 
     /// The next one below `end`.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 11).unwrap_or_default() % end.max(1)
+        usize::try_from(self.draw() >> 11).unwrap_or_default() % end.max(1)
     }
 }
 

@@ -88,8 +88,11 @@ pub(super) fn all() -> Vec<Make> {
         Box::new(put_back_by_hand),
         Box::new(killed_first_run),
     ];
-    for (first, second) in [(9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
-        all.push(Box::new(move || recovery_of_a_recovery(first, second)));
+    for (first, second) in [(6, 99), (9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
+        all.push(Box::new(move || recovery_of_a_recovery(update(), first, second)));
+    }
+    for first in [9, 10, 11] {
+        all.push(Box::new(move || recovery_of_a_recovery(plugin(), first, 99)));
     }
     all
 }
@@ -237,7 +240,8 @@ fn report() -> Story {
     story("report", host, |host| converges(host, 2))
 }
 
-fn wish_for_plugin(host: &Host, n: u32) {
+/// Publishes version `n` of a plugin, and commits the wish for it.
+pub(in super::super) fn wish_for_plugin(host: &Host, n: u32) {
     host.write("policy.toml", "config_keys = [\"priority\"]\nplugins = [\"acme\"]\n");
     host.write("libacme.so", &format!("library {n}"));
     let push =
@@ -313,14 +317,12 @@ fn disk_fails() -> Story {
 }
 
 /// A pass is killed, the one after it too, and the third one loses power.
-fn recovery_of_a_recovery(first: u32, second: u32) -> Story {
-    let host = installed();
-    commit(&host, 2);
+fn recovery_of_a_recovery(told: Story, first: u32, second: u32) -> Story {
     let killed: &[Option<i32>] = &[None, Some(0)];
     let passes = vec![
-        tampered(&host, &format!("fsync:signal=KILL:when={first}"), killed),
-        tampered(&host, &format!("fsync:signal=KILL:when={second}"), killed),
-        pass(&host, DONE),
+        tampered(&told.host, &format!("fsync:signal=KILL:when={first}"), killed),
+        tampered(&told.host, &format!("fsync:signal=KILL:when={second}"), killed),
+        pass(&told.host, DONE),
     ];
-    Story { passes, ..story("recovery of a recovery", host, |host| converges(host, 2)) }
+    Story { name: "recovery of a recovery", passes, ..told }
 }
