@@ -2,7 +2,6 @@
 //!
 //! A hint means "ask Git now" and no more. The body is not parsed; it only goes through the HMAC, piece by piece, so that
 //! its size costs no memory. However many hints come, they lead to one pass in ten seconds at most.
-#![expect(clippy::disallowed_methods, reason = "the room of the webhook removes the socket that it has made")]
 
 mod proof;
 
@@ -67,7 +66,9 @@ impl WebhookError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.source.kind() {
-            io::ErrorKind::AddrInUse => "another program listens there: choose another port under `[webhook]` in agent.toml",
+            io::ErrorKind::AddrInUse => {
+                "another program listens there: choose another port under `[webhook]` in agent.toml"
+            }
             _ => "correct `listen` under `[webhook]` in agent.toml",
         }
     }
@@ -161,11 +162,7 @@ async fn serve(listener: Listener, service: Arc<Service>) {
     }
 }
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    service: Arc<Service>,
-    _place: OwnedSemaphorePermit,
-) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>, _place: OwnedSemaphorePermit) {
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
@@ -217,6 +214,6 @@ impl Service {
             }
             check.update(piece);
         }
-        if check.is_proven() { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+        if check.proves() { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
     }
 }

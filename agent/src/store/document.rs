@@ -23,8 +23,7 @@ pub enum Document {
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Suspension];
+    pub(super) const ALL: [Self; 5] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Suspension];
 
     /// Its file's name.
     #[must_use]

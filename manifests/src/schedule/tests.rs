@@ -13,7 +13,7 @@ fn zones(name: &str) -> Option<TimeZone> {
 
 fn cron(text: &str) -> Result<Calendar, NotASchedule> {
     match Schedule::cron(text, &TimeZone::UTC, &zones)? {
-        Schedule::Calendar(calendar) => Ok(calendar),
+        Schedule::Calendar(calendar) => Ok(*calendar),
         Schedule::Every(period) => panic!("{text} is every {period:?}"),
     }
 }
@@ -38,20 +38,48 @@ fn calendars() {
         ("0 0 * * 7", "2026-11-02T00:00:00Z", ["Sun 08 Nov 2026 00:00 +00:00", "Sun 15 Nov 2026 00:00 +00:00"]),
         ("0 0 * * 0", "2026-11-02T00:00:00Z", ["Sun 08 Nov 2026 00:00 +00:00", "Sun 15 Nov 2026 00:00 +00:00"]),
         ("0 0 * * 1", "2026-11-03T00:00:00Z", ["Mon 09 Nov 2026 00:00 +00:00", "Mon 16 Nov 2026 00:00 +00:00"]),
-        ("5/25 4 1 jan-mar *", "2026-11-03T00:00:00Z", ["Fri 01 Jan 2027 04:05 +00:00", "Fri 01 Jan 2027 04:30 +00:00"]),
+        (
+            "5/25 4 1 jan-mar *",
+            "2026-11-03T00:00:00Z",
+            ["Fri 01 Jan 2027 04:05 +00:00", "Fri 01 Jan 2027 04:30 +00:00"],
+        ),
         // Leap days and ends of months.
         ("0 0 29 2 *", "2026-11-03T00:00:00Z", ["Tue 29 Feb 2028 00:00 +00:00", "Sun 29 Feb 2032 00:00 +00:00"]),
         ("0 0 29 2 *", "2097-01-01T00:00:00Z", ["Fri 29 Feb 2104 00:00 +00:00", "Wed 29 Feb 2108 00:00 +00:00"]),
         ("0 0 31 * *", "2026-12-31T00:00:00Z", ["Sun 31 Jan 2027 00:00 +00:00", "Wed 31 Mar 2027 00:00 +00:00"]),
         // Skipped by the clocks: when they have skipped it. Every half hour: what there is of it.
-        ("TZ=America/New_York 30 2 * * *", "2027-03-14T05:00:00Z", ["Sun 14 Mar 2027 03:00 -04:00", "Mon 15 Mar 2027 02:30 -04:00"]),
-        ("CRON_TZ=America/New_York */30 * * * *", "2027-03-14T06:10:00Z", ["Sun 14 Mar 2027 01:30 -05:00", "Sun 14 Mar 2027 03:00 -04:00"]),
+        (
+            "TZ=America/New_York 30 2 * * *",
+            "2027-03-14T05:00:00Z",
+            ["Sun 14 Mar 2027 03:00 -04:00", "Mon 15 Mar 2027 02:30 -04:00"],
+        ),
+        (
+            "CRON_TZ=America/New_York */30 * * * *",
+            "2027-03-14T06:10:00Z",
+            ["Sun 14 Mar 2027 01:30 -05:00", "Sun 14 Mar 2027 03:00 -04:00"],
+        ),
         // Shown twice: once. Every hour: both.
-        ("TZ=America/New_York 30 1 * * *", "2026-11-01T04:00:00Z", ["Sun 01 Nov 2026 01:30 -04:00", "Mon 02 Nov 2026 01:30 -05:00"]),
-        ("TZ=America/New_York 0 * * * *", "2026-11-01T04:30:00Z", ["Sun 01 Nov 2026 01:00 -04:00", "Sun 01 Nov 2026 01:00 -05:00"]),
-        ("TZ=Australia/Lord_Howe 45 1 * * *", "2027-04-03T00:00:00Z", ["Sun 04 Apr 2027 01:45 +11:00", "Mon 05 Apr 2027 01:45 +10:30"]),
+        (
+            "TZ=America/New_York 30 1 * * *",
+            "2026-11-01T04:00:00Z",
+            ["Sun 01 Nov 2026 01:30 -04:00", "Mon 02 Nov 2026 01:30 -05:00"],
+        ),
+        (
+            "TZ=America/New_York 0 * * * *",
+            "2026-11-01T04:30:00Z",
+            ["Sun 01 Nov 2026 01:00 -04:00", "Sun 01 Nov 2026 01:00 -05:00"],
+        ),
+        (
+            "TZ=Australia/Lord_Howe 45 1 * * *",
+            "2027-04-03T00:00:00Z",
+            ["Sun 04 Apr 2027 01:45 +11:00", "Mon 05 Apr 2027 01:45 +10:30"],
+        ),
         ("@weekly", "2026-11-03T00:00:00Z", ["Sun 08 Nov 2026 00:00 +00:00", "Sun 15 Nov 2026 00:00 +00:00"]),
-        ("TZ=Asia/Kolkata @daily", "2026-11-03T00:00:00Z", ["Wed 04 Nov 2026 00:00 +05:30", "Thu 05 Nov 2026 00:00 +05:30"]),
+        (
+            "TZ=Asia/Kolkata @daily",
+            "2026-11-03T00:00:00Z",
+            ["Wed 04 Nov 2026 00:00 +05:30", "Thu 05 Nov 2026 00:00 +05:30"],
+        ),
     ] {
         assert_eq!(times(text, from, 2), expected, "{text}");
     }
