@@ -2,12 +2,16 @@
 
 mod arguments;
 mod artifact;
+mod collect;
+mod diff;
+mod history;
 mod host;
 mod import;
 mod index;
 mod lock;
 mod print;
 mod progress;
+mod rollback;
 mod suspend;
 mod sync;
 mod table;
@@ -79,11 +83,16 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,
+        Command::History => history::history(arguments, printer),
+        Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
+        Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
+        Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await
         }
+        Command::Collect(request) => collect::collect(printer, request).await,
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),

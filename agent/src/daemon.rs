@@ -196,7 +196,7 @@ async fn settle(agent: &Agent, made: &Made, senses: &mut Senses) -> bool {
         return made.changed;
     }
     wake::drained(&mut senses.files).await;
-    let heals = agent.settings.drift == DriftMode::Heal && status.condition == Condition::InSync;
+    let heals = agent.settings.drift.mode == DriftMode::Heal && status.condition == Condition::InSync;
     // Our own writes were forgotten, and with them what somebody else did at the same time.
     heals && pass::status(agent).await.is_ok_and(|left| !left.drift.is_empty())
 }

@@ -16,7 +16,7 @@ use crate::settings::{self, Settings};
 use crate::store::StoreError;
 
 /// Drift or changes are pending.
-const PENDING: u8 = 2;
+pub(super) const PENDING: u8 = 2;
 
 pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool, at_once: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
@@ -25,7 +25,7 @@ pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool,
     let request = Request { windows, ..when(refresh).into() };
     let status = pass::pass(&mut agent, request, now()).await?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(status.condition.exit_code())
@@ -89,7 +89,7 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
     Ok(if dry_run && adoption.after.is_some() { PENDING } else { 0 })
 }
 
-fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
+pub(super) fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
     Ok(Agent::new(settings(arguments)?)?)
 }
 
