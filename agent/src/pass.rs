@@ -241,8 +241,8 @@ async fn intent(
 ) -> Result<(Intent, Gates), PassError> {
     let suspension = suspension(state, now)?;
     let asking = Asking::begin(agent);
-    let mut gates = Gates::of_host(suspension.as_ref());
-    let (mut wanted, mut failure) = follow(agent, state, repository, host, request, &mut gates, now).await;
+    let mut gates = Gates::of_host(suspension.as_ref(), request, now);
+    let (mut wanted, mut failure) = follow(agent, state, repository, host, &mut gates).await;
     if let Some(PassError::Git(error)) = &failure
         && error.is_damage()
     {
@@ -250,8 +250,8 @@ async fn intent(
         (wanted, failure) = match Repository::create_anew(repository.path()) {
             Ok(anew) => {
                 *repository = anew;
-                gates = Gates::of_host(suspension.as_ref());
-                follow(agent, state, repository, host, request, &mut gates, now).await
+                gates = Gates::of_host(suspension.as_ref(), request, now);
+                follow(agent, state, repository, host, &mut gates).await
             }
             Err(error) => (None, Some(error.into())),
         };
@@ -300,12 +300,10 @@ async fn follow(
     state: &Locked,
     repository: &mut Repository,
     host: &mut Host,
-    request: Request,
     gates: &mut Gates,
-    now: u64,
 ) -> (Option<Composition>, Option<PassError>) {
     let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
-    let (revision, failure) = match request.reach {
+    let (revision, failure) = match gates.request.reach {
         Reach::Host => (known, None),
         Reach::Everybody => match wanted::revision(agent, repository, &host.observed.ledger).await {
             Ok(revision) => (Some(revision), None),
@@ -318,7 +316,7 @@ async fn follow(
     if host.impaired.is_some() {
         return (None, failure.or_else(|| host.impaired.take()));
     }
-    match wanted::composition(agent, state, repository, host, &revision, request, gates, now).await {
+    match wanted::composition(agent, state, repository, host, &revision, gates).await {
         Ok(wanted) => (Some(wanted), failure),
         Err(error) => (None, Some(failure.unwrap_or(error))),
     }

@@ -2,7 +2,6 @@
 //!
 //! One line of JSON, a [`Question`], is answered by one line of JSON. Who may ask is a matter of the socket's permissions:
 //! its owner alone.
-#![expect(clippy::disallowed_methods, reason = "the room of the socket makes and removes it")]
 
 mod error;
 

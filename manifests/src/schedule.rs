@@ -3,6 +3,7 @@
 //! The moment of each tick follows from the schedule and the host's name alone, so that hosts spread evenly and always the
 //! same way, and a tick that was computed twice is the same tick.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
@@ -32,7 +33,7 @@ pub enum Schedule {
     /// Again and again after this long, at least a second.
     Every(Duration),
     /// At times of a calendar.
-    Calendar(Calendar),
+    Calendar(Box<Calendar>),
 }
 
 /// Times of a calendar: five fields of cron, in a time zone.
@@ -135,7 +136,7 @@ impl Schedule {
         if calendar.after(Timestamp::UNIX_EPOCH).is_none() {
             return Err(refused("never comes".to_string(), "name a day that there is"));
         }
-        Ok(Self::Calendar(calendar))
+        Ok(Self::Calendar(Box::new(calendar)))
     }
 
     /// The time between two ticks; of a calendar the longest of its first ones.

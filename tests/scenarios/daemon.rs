@@ -145,9 +145,10 @@ fn a_second_daemon_is_told_of_the_first_and_a_killed_one_leaves_nothing_in_the_w
     let host = every("1h");
     let mut first = Daemon::start(&host, "first");
     first.wait_for(SOON, |daemon| daemon.rests() == 1);
-    let second = host.falconer(["run"]).ended_with(75);
-    assert!(second.stderr.contains("another falconer daemon runs already (process "), "{}", second.stderr);
-    assert!(second.stderr.contains("hint: ask it for a pass with `falconer sync`"), "{}", second.stderr);
+    assert_eq!(Daemon::start(&host, "second").wait_ended(SOON).code(), Some(75));
+    let said = host.read("second.log");
+    assert!(said.contains("another falconer daemon runs already (process "), "{said}");
+    assert!(said.contains("hint: ask it for a pass with `falconer sync`"), "{said}");
     let _answer = host.falconer(["sync", "--wait"]).ended_with(0);
     // Killed: its lock is gone with it, its socket stays behind.
     drop(first);

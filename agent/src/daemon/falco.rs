@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::falco::{self, FalcoSettings};
-use crate::watch::{Process, Watch};
+use crate::watch::{Opened, Process};
 
 /// How long a Falco that has ended may take to be there again, before it is said that it has ended.
 const RESTART: Duration = Duration::from_secs(2);
@@ -23,15 +23,13 @@ pub(super) struct FalcoWatch {
     settings: FalcoSettings,
     seen: Option<Identity>,
     process: Option<Process>,
-    program: Option<Watch>,
+    program: Opened,
 }
 
 impl FalcoWatch {
     /// Begins to watch.
     pub(super) fn new(settings: &FalcoSettings) -> Self {
-        let program = Watch::of_program(settings.binary.clone())
-            .inspect_err(|error| tracing::debug!(%error, "a start of Falco is found at the next pass only"))
-            .ok();
+        let program = Opened::new(&settings.binary);
         let mut watch = Self { settings: settings.clone(), seen: None, process: None, program };
         watch.look();
         watch
@@ -39,10 +37,8 @@ impl FalcoWatch {
 
     /// Takes what is there now for known, after a pass has looked at it.
     pub(super) fn look(&mut self) {
-        if let Some(program) = &mut self.program {
-            // Our own questions to the program.
-            program.forget();
-        }
+        // Our own questions to the program.
+        self.program.forget();
         self.know(self.find().map(|(identity, _)| identity));
     }
 
@@ -51,7 +47,7 @@ impl FalcoWatch {
         loop {
             tokio::select! {
                 () = ended(self.process.as_ref()) => {}
-                () = opened(&mut self.program) => {}
+                () = self.program.opened() => {}
             }
             let found = self.settled().await;
             if found != self.seen {
@@ -92,13 +88,6 @@ impl FalcoWatch {
 async fn ended(process: Option<&Process>) {
     match process {
         Some(process) => process.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn opened(program: &mut Option<Watch>) {
-    match program {
-        Some(program) => program.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -16,9 +16,13 @@ use crate::zones;
 /// The longest document of a suspension, in bytes.
 const SUSPENSION_CAP: u64 = 64 << 10;
 
-/// What is held back in this pass.
-#[derive(Debug, Default)]
+/// What is asked of this pass, and what is held back in it.
+#[derive(Debug)]
 pub(super) struct Gates {
+    /// What it is asked for.
+    pub(super) request: Request,
+    /// When it is made, in seconds since 1970.
+    pub(super) now: u64,
     suspended: Option<Waiting>,
     download: Option<Closed>,
     apply: Option<Closed>,
@@ -57,33 +61,27 @@ fn moment(now: u64) -> Timestamp {
 
 impl Gates {
     /// Under a suspension of the host, where the desired state is not known.
-    pub(super) fn of_host(suspension: Option<&Suspension>) -> Self {
+    pub(super) fn of_host(suspension: Option<&Suspension>, request: Request, now: u64) -> Self {
         let hint = "run `falconer resume` to end it";
-        Self { suspended: suspension.map(|found| found.waiting("somebody on this host", hint)), ..Self::default() }
+        let suspended = suspension.map(|found| found.waiting("somebody on this host", hint));
+        Self { request, now, suspended, download: None, apply: None }
     }
 
-    /// What `desired` and the host hold back at `now`.
-    pub(super) fn with(
-        mut self,
-        agent: &Agent,
-        desired: &DesiredState,
-        request: Request,
-        now: u64,
-    ) -> Result<Self, PassError> {
-        let now = moment(now);
+    /// Adds what `desired` and the host's settings hold back.
+    pub(super) fn add(&mut self, agent: &Agent, desired: &DesiredState) -> Result<(), PassError> {
+        let now = moment(self.now);
         if self.suspended.is_none() {
             let hint = "take `suspend` out of fleet.yaml to end it";
             let found = desired.suspension.as_ref().filter(|suspension| suspension.holds(now));
             self.suspended = found.map(|found| found.waiting("the desired state", hint));
         }
-        if request.windows == Windows::Overridden {
-            return Ok(self);
+        if self.request.windows == Windows::Kept {
+            let windows: Vec<_> = agent.settings.windows.iter().chain(&desired.windows).cloned().collect();
+            let closed = |act| window::closed(&windows, act, now, &zones::find).map_err(|error| unknown(&error));
+            self.download = closed(Act::Download)?;
+            self.apply = closed(Act::Apply)?;
         }
-        let windows: Vec<_> = agent.settings.windows.iter().chain(&desired.windows).cloned().collect();
-        let closed = |act| window::closed(&windows, act, now, &zones::find).map_err(|error| unknown(&error));
-        self.download = closed(Act::Download)?;
-        self.apply = closed(Act::Apply)?;
-        Ok(self)
+        Ok(())
     }
 
     /// Why nothing may be asked of a registry; `None` when it may.

@@ -18,7 +18,7 @@ use super::admitted::{admitted, facts};
 use super::gate::Gates;
 use super::lookup::Resolved;
 use super::observe::Host;
-use super::request::{Reach, Refresh, Request};
+use super::request::{Reach, Refresh};
 use super::{Agent, PassError};
 use crate::git::{Lineage, Repository};
 use crate::store::{Document, Locked};
@@ -65,22 +65,20 @@ pub(super) async fn composition(
     repository: &Repository,
     host: &mut Host,
     revision: &Revision,
-    request: Request,
     gates: &mut Gates,
-    now: u64,
 ) -> Result<Composition, PassError> {
     let read = |path: &RelativePath| document(agent, repository, revision, path);
     let missing = || PassError::NoDocument { revision: revision.clone(), path: at(agent, &fleet::path()) };
     let text = read(&fleet::path())?.ok_or_else(missing)?;
     let desired = fleet::parse(at(agent, &fleet::path()).as_str(), &text)?;
-    *gates = std::mem::take(gates).with(agent, &desired, request, now)?;
+    gates.add(agent, &desired)?;
     may_set(agent, &desired)?;
     let lockfile = match read(&lockfile::path())? {
         Some(text) => committed(agent, &desired, revision, &text)?,
         None if agent.settings.repository.lock_required => {
             return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
         }
-        None => resolved(agent, state, host, &desired, revision, (request, gates), now).await?,
+        None => resolved(agent, state, host, &desired, revision, gates).await?,
     };
     let files = repository_files(agent, repository, revision, &desired)?;
     may_place(agent, &desired, &lockfile)?;
@@ -170,9 +168,9 @@ async fn resolved(
     host: &mut Host,
     desired: &DesiredState,
     revision: &Revision,
-    (request, gates): (Request, &Gates),
-    now: u64,
+    gates: &Gates,
 ) -> Result<Lockfile, PassError> {
+    let Gates { request, now, .. } = *gates;
     let kept = state.read_document(Document::Resolution, DOCUMENT_CAP)?;
     let kept = kept.and_then(|bytes| Lockfile::parse("resolution", &String::from_utf8_lossy(&bytes)).ok());
     let good_for = agent.settings.schedule.resolve_every.as_secs();

@@ -80,7 +80,7 @@ impl Check {
         }
     }
 
-    pub(super) fn is_proven(self) -> bool {
+    pub(super) fn proves(self) -> bool {
         let Some(given) = self.given else { return true };
         self.context.sign().as_ref().ct_eq(&given).into()
     }
@@ -107,7 +107,7 @@ mod tests {
     const SECRET: &str = "It's a Secret to Everybody";
     const HMAC: &str = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
-    fn proves(kind: Kind, heads: &[(&'static str, &str)], body: &[u8]) -> bool {
+    fn proven(kind: Kind, heads: &[(&'static str, &str)], body: &[u8]) -> bool {
         let proof = Proof::new(kind, &SecretString::from(SECRET));
         let mut map = HeaderMap::new();
         for (name, value) in heads {
@@ -115,7 +115,7 @@ mod tests {
         }
         proof.begin(&map).is_some_and(|mut check| {
             body.chunks(3).for_each(|piece| check.update(piece));
-            check.is_proven()
+            check.proves()
         })
     }
 
@@ -124,9 +124,9 @@ mod tests {
         let github = format!("sha256={HMAC}");
         let (hub, gitea, gitlab) = ("x-hub-signature-256", "x-gitea-signature", "x-gitlab-token");
         let hello = b"Hello, World!";
-        assert!(proves(Kind::Github, &[(hub, &github)], hello));
-        assert!(proves(Kind::Gitea, &[(gitea, HMAC)], hello));
-        assert!(proves(Kind::Gitlab, &[(gitlab, SECRET)], b"anything"));
+        assert!(proven(Kind::Github, &[(hub, &github)], hello));
+        assert!(proven(Kind::Gitea, &[(gitea, HMAC)], hello));
+        assert!(proven(Kind::Gitlab, &[(gitlab, SECRET)], b"anything"));
         for (kind, heads, body) in [
             (Kind::Github, &[][..], &hello[..]),
             (Kind::Github, &[(hub, github.as_str())], b"Hello, World?"),
@@ -141,7 +141,7 @@ mod tests {
             (Kind::Gitlab, &[(gitlab, "")], hello),
             (Kind::Gitlab, &[(gitea, HMAC)], hello),
         ] {
-            assert!(!proves(kind, heads, body), "{kind:?} {heads:?}");
+            assert!(!proven(kind, heads, body), "{kind:?} {heads:?}");
         }
     }
 }

@@ -5,8 +5,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use jiff::tz::TimeZone;
+
 use super::fleet::field;
 use super::{Keys, duration};
+use crate::schedule::Schedule;
 use crate::yaml::{Mark, Node, Problems, Value, shown};
 
 /// Where agent.toml looks for Falco's web server unless it says otherwise, as falcoctl and falconer write it.
@@ -29,7 +32,7 @@ pub(super) fn render(keys: &Keys<'_>, notes: &mut Problems<'_>) -> String {
 fn schedule(keys: &Keys<'_>, notes: &mut Problems<'_>) -> String {
     let every = keys.get("artifact.follow.every").and_then(|(at, node)| period(at, node, "every", notes));
     let cron = keys.get("artifact.follow.cron").and_then(|(at, node)| cron(at, node, notes));
-    let Some(seconds) = every.or(cron) else { return String::new() };
+    let Some(seconds) = every.or(cron) else { return calendar(keys) };
     let shown = duration::shown(seconds);
     let every = if seconds < DEFAULT_EVERY { format!("every = \"{shown}\"\n") } else { String::new() };
     format!("[schedule]\n{every}resolve_every = \"{shown}\"\n")
@@ -45,7 +48,21 @@ fn period(at: Mark, node: &Node, key: &str, notes: &mut Problems<'_>) -> Option<
     seconds
 }
 
-/// The descriptors of falcoctl's cron library that are spans of time; there is no calendar in agent.toml.
+/// A calendar is taken as it is: falcoctl asks the registries at its times, so every pass of falconer does too.
+fn calendar(keys: &Keys<'_>) -> String {
+    match keys.get("artifact.follow.cron").and_then(|(_, node)| scalar(node)).map(str::trim) {
+        Some(text) if is_calendar(text) => format!("[schedule]\ncron = {}\nresolve_every = \"1m\"\n", toml(text)),
+        _ => String::new(),
+    }
+}
+
+/// Whether agent.toml takes it; whether there is such a time zone is seen on the host.
+fn is_calendar(text: &str) -> bool {
+    let schedule = Schedule::cron(text, &TimeZone::UTC, &|_| Some(TimeZone::UTC));
+    matches!(schedule, Ok(Schedule::Calendar(_)))
+}
+
+/// The descriptors of falcoctl's cron library that are spans of time.
 fn cron(at: Mark, node: &Node, notes: &mut Problems<'_>) -> Option<u64> {
     const HOUR: u64 = 3600;
     let text = scalar(node).unwrap_or_default().trim();
@@ -55,13 +72,9 @@ fn cron(at: Mark, node: &Node, notes: &mut Problems<'_>) -> Option<u64> {
         "@weekly" => Some(7 * 24 * HOUR),
         _ => text.strip_prefix("@every ").and_then(duration::seconds),
     };
-    if seconds.is_none() {
-        let message = format!("`artifact.follow.cron: {}` is not carried over", shown(text));
-        notes.report(
-            at,
-            message,
-            "agent.toml has no calendar; set `resolve_every` under its `[schedule]`, e.g. \"24h\"",
-        );
+    if seconds.is_none() && !is_calendar(text) {
+        let message = format!("`artifact.follow.cron: {}` is no schedule and is not carried over", shown(text));
+        notes.report(at, message, "set `cron` or `every` under `[schedule]` of agent.toml");
     }
     seconds
 }

@@ -188,7 +188,12 @@ fn schedules() {
         ("every: 6h0m0s", "[schedule]\nresolve_every = \"6h\"\n"),
         ("cron: '@daily'", "[schedule]\nresolve_every = \"24h\"\n"),
         ("cron: '@every 90s'", "[schedule]\nevery = \"90s\"\nresolve_every = \"90s\"\n"),
-        ("cron: '0 4 * * *'", ""),
+        ("cron: '0 4 * * *'", "[schedule]\ncron = \"0 4 * * *\"\nresolve_every = \"1m\"\n"),
+        (
+            "cron: 'TZ=Asia/Tokyo 5/15 4 1 * mon'",
+            "[schedule]\ncron = \"TZ=Asia/Tokyo 5/15 4 1 * mon\"\nresolve_every = \"1m\"\n",
+        ),
+        ("cron: '0 4 * *'", ""),
         ("every: soon", ""),
         ("falcoversions: http://10.0.0.1:8765/versions", "[falco]\nhttp = \"http://10.0.0.1:8765\"\n"),
     ] {

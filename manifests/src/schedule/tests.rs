@@ -13,7 +13,7 @@ fn zones(name: &str) -> Option<TimeZone> {
 
 fn cron(text: &str) -> Result<Calendar, NotASchedule> {
     match Schedule::cron(text, &TimeZone::UTC, &zones)? {
-        Schedule::Calendar(calendar) => Ok(calendar),
+        Schedule::Calendar(calendar) => Ok(*calendar),
         Schedule::Every(period) => panic!("{text} is every {period:?}"),
     }
 }

@@ -105,11 +105,11 @@ fn a_push_is_live_at_once_and_strangers_move_nothing() {
 fn a_webhook_whose_secret_is_none_is_refused() {
     let hooked = Hooked::new("gitlab");
     hooked.host.write("secret", "hunter2\n");
-    let refused = hooked.host.falconer(["run"]).ended_with(1);
+    let refused = hooked.host.falconer(["status"]).ended_with(1);
     assert!(refused.stderr.contains("secret that is too short") && !refused.stderr.contains("hunter2"), "{refused:?}");
     hooked.host.write("secret", SECRET);
     let toml = hooked.host.read("agent.toml").replace("127.0.0.1:", "0.0.0.0:");
     hooked.host.write("agent.toml", &toml);
-    let refused = hooked.host.falconer(["run"]).ended_with(1);
+    let refused = hooked.host.falconer(["status"]).ended_with(1);
     assert!(refused.stderr.contains("allow_remote"), "{refused:?}");
 }
