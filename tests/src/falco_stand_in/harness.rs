@@ -94,8 +94,13 @@ impl FalcoStandIn {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start_program(program: &Path, config_file: &Path, faults: &[Fault]) -> io::Result<Self> {
-        Self::spawn(program, config_file, faults, &[])
+    pub fn start_program(
+        program: &Path,
+        config_file: &Path,
+        faults: &[Fault],
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        Self::spawn(program, config_file, faults, arguments)
     }
 
     fn spawn(program: &Path, config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {
