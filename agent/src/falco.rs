@@ -57,8 +57,10 @@ pub struct Deadlines {
     pub dry_run: Duration,
     /// For one request to the web server.
     pub http: Duration,
-    /// Until SIGHUP is safe, and until a new process is there after a restart.
+    /// Until SIGHUP is safe.
     pub safe: Duration,
+    /// Until a new process is there after a restart.
+    pub back: Duration,
     /// For the command that restarts Falco.
     pub restart: Duration,
 }
@@ -70,6 +72,7 @@ impl Default for Deadlines {
             dry_run: Duration::from_secs(30),
             http: Duration::from_secs(2),
             safe: Duration::from_secs(30),
+            back: Duration::from_secs(30),
             // Falco's units give it 30 s to stop.
             restart: Duration::from_secs(90),
         }
