@@ -13,6 +13,7 @@ mod replace;
 mod rights;
 mod running;
 mod supervision;
+mod validate;
 mod web;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use binary::{DryRun, Presence, dry_run, version};
+pub use binary::{DryRun, Presence, dry_run, version, version_of};
 pub use confirm::{Confirmation, Expected, NotConfirmed, confirm};
 pub use documents::{Documents, documents};
 pub use error::FalcoError;
@@ -29,6 +30,7 @@ pub use replace::adopt;
 pub use rights::Account;
 pub use running::{Falco, running};
 pub use supervision::{Supervision, restart, restarter, unit_arguments};
+pub use validate::{Validity, validate};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

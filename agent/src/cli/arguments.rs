@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
+use super::check::Check;
 use crate::settings::DEFAULT_PATH;
 
 /// Keeps Falco hosts in the state that a Git repository declares.
@@ -84,6 +85,14 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Check a desired-state repository or rules files before they are committed
+    #[command(after_help = "Examples:
+  falconer check                  fleet.yaml, falconer.lock and the rules of this directory
+  falconer check rules/*.yaml     single rules files, in this order
+  falconer check . --falco /opt/falco/bin/falco --falco-config falco.yaml
+
+Exit: 0 valid, 1 not.")]
+    Check(Check),
     /// Pin every artifact of a desired-state repository in falconer.lock
     #[command(after_help = "Examples:
   falconer lock                   write falconer.lock beside fleet.yaml in this directory

@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) rules_files: Vec<String>,
     /// `-o`, which beats every file.
     pub(super) settings: Vec<String>,
+    /// `-V`: these are judged and nothing else is done.
+    pub(super) validate: Vec<String>,
     pub(super) dry_run: bool,
     pub(super) version_only: bool,
     pub(super) release: FalcoVersion,
@@ -40,6 +42,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
         config_file_given: false,
         rules_files: Vec::new(),
         settings: Vec::new(),
+        validate: Vec::new(),
         dry_run: false,
         version_only: false,
         release: FalcoVersion::parse("0.44.1").ok_or("no release")?,
@@ -52,6 +55,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
                 options.config_file = value()?.into();
                 options.config_file_given = true;
             }
+            "-V" => options.validate.push(value()?),
             "-r" => options.rules_files.push(value()?),
             "-o" => options.settings.push(value()?),
             "-U" => {}

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::answers::{Pages, serve, version_json, version_text};
 use super::configuration::{Load, Refused, load};
 use super::options::{Options, options};
+use super::rules;
 
 /// When the process was started, in nanoseconds since 1970; set from the first reload on.
 const STARTED: &str = "FALCO_STAND_IN_STARTED";
@@ -49,6 +50,9 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         let release = &options.release;
         say(&mut io::stdout(), &if json { version_json(release) } else { version_text(release) });
         return Ok(ExitCode::SUCCESS);
+    }
+    if !options.validate.is_empty() {
+        return rules::validate(&options.validate, json);
     }
     let load = load(options).map_err(refused)?;
     if options.dry_run {
