@@ -71,7 +71,7 @@ fn a_repository_with_the_rules_of_its_artifacts() {
     assert_eq!(short(&fleet_check(&[]).ended_with(1)).2, ["acme-rules/rules.yaml:1"]);
 
     host.write("fleet/fleet.yaml", "version: 1\nunknown: 1\n");
-    assert_eq!(short(&fleet_check(&[]).ended_with(1)).2[0], "fleet/fleet.yaml:2");
+    assert!(short(&fleet_check(&[]).ended_with(1)).2.contains(&"fleet/fleet.yaml:2".to_string()));
     let host_file = "version: 1\nrules_files:\n  - host: /etc/falco/own.yaml\n  - file: rules/own.yaml\n";
     host.write("fleet/fleet.yaml", host_file);
     std::fs::remove_file(host.path("fleet/falconer.lock")).unwrap();
