@@ -2,6 +2,7 @@
 
 mod restarted;
 mod rolled_back;
+mod unhealthy;
 
 use std::path::Path;
 
