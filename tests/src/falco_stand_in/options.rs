@@ -29,6 +29,7 @@ pub(super) struct Faults {
     pub(super) die_at_reload: bool,
     pub(super) ignore_sighup: bool,
     pub(super) metrics_off: bool,
+    pub(super) watch_files: bool,
     pub(super) crash_after_reload: Option<Duration>,
     pub(super) slow_reload: Option<Duration>,
     pub(super) slow_dry_run: Option<Duration>,
@@ -79,6 +80,7 @@ fn fault(faults: &mut Faults, text: &str) -> Result<(), String> {
     match kind {
         "die-at-reload" => faults.die_at_reload = true,
         "ignore-sighup" => faults.ignore_sighup = true,
+        "watch-files" => faults.watch_files = true,
         "metrics-off" => faults.metrics_off = true,
         "crash-after-reload" => faults.crash_after_reload = Some(time),
         "slow-reload" => faults.slow_reload = Some(time),
