@@ -14,6 +14,7 @@ mod rights;
 mod running;
 mod supervision;
 mod validate;
+mod second_manager;
 mod web;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use rights::Account;
 pub use running::{Falco, running};
 pub use supervision::{Supervision, restart, restarter, unit_arguments};
 pub use validate::{Validity, validate};
+pub use second_manager::{SecondManager, second_managers};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

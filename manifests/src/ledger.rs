@@ -6,18 +6,22 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings, Location};
 use crate::generation::GenerationNumber;
 use crate::lockfile::toml_finding;
 use crate::observed::RunningFalco;
 use crate::outcome::{Evidence, Validation};
 use crate::revision::Revision;
+use crate::schema::{NEWER_HINT, VersionOne, newer_toml};
 
 /// What we remember. Everything else is looked at anew in every pass. What every ledger has is required, so that one that
 /// lost its end is not taken for another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
+    /// The version of the document.
+    #[serde(default)]
+    pub version: VersionOne,
     /// The last revision that was accepted; it only moves to a descendant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
@@ -45,8 +49,8 @@ pub struct Ledger {
     pub resolved_at: Option<u64>,
     /// The number of the newest drift report.
     pub sequence: u64,
-    /// The digest of the drift report that was last pushed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of an older falconer: what was last pushed is remembered with the reports. It is read and let go.
+    #[serde(default, skip_serializing)]
     pub reported: Option<Digest>,
     /// The Falco that did not take up the good generation, or could not be asked to; it is not asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,13 +71,16 @@ pub struct Held {
     pub revision: Revision,
     /// The digest of the content ([`crate::composition::Composition::content_digest`]).
     pub content: Digest,
-    /// The Falco that it failed with; another one may take it.
+    /// The Falco that it failed with; another one may take it. Nobody in particular where somebody has rolled it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub falco: Option<String>,
     /// What went wrong.
     pub reason: String,
     /// Whether it was live when it failed, so that the good generation had to come back.
     pub rolled_back: bool,
+    /// What somebody wants live instead, by the digest of its content, until the desired state changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Digest>,
 }
 
 /// A Falco that does not have the good generation, and why.
@@ -140,6 +147,13 @@ impl Ledger {
     /// # Errors
     /// One finding with its place.
     pub fn parse(text: &str) -> Result<Self, Findings> {
+        newer_toml("the ledger", text, VersionOne::NUMBER).map_err(|newer| {
+            Findings::one(Finding {
+                location: Location { file: "ledger".to_string(), line: 0, column: 0 },
+                message: newer.to_string(),
+                hint: NEWER_HINT.to_string(),
+            })
+        })?;
         let hint = "the ledger is damaged; move it away and run `falconer once` to start from what is on disk";
         toml::from_str(text).map_err(|error| toml_finding("ledger", text, &error, hint))
     }
@@ -158,10 +172,48 @@ impl Ledger {
         self.records.iter().find(|record| record.generation == generation).map(|record| &record.digest)
     }
 
-    /// Whether this content failed before with this Falco.
+    /// Whether this content failed before with this Falco, or was rolled back by somebody.
     #[must_use]
     pub fn held(&self, content: &Digest, falco: Option<&str>) -> Option<&Held> {
-        self.held.iter().find(|held| &held.content == content && held.falco.as_deref() == falco)
+        let counts = |held: &&Held| held.instead.is_some() || held.falco.as_deref() == falco;
+        self.held.iter().filter(|held| &held.content == content).find(counts)
+    }
+
+    /// The ledger after somebody has asked for the content `instead` in place of `content`, which `revision` has asked for. Who
+    /// has done so before still keeps the same content away.
+    #[must_use]
+    pub fn with_rollback(&self, revision: Revision, content: Digest, instead: Digest, reason: String) -> Self {
+        let before = self.rollback().map(|held| (held.revision.clone(), held.content.clone()));
+        let (revision, content) = before.unwrap_or((revision, content));
+        let mut ledger = self.without_rollback();
+        // Whoever asks for it wants it tried, whatever came of it before.
+        ledger.held.retain(|held| held.content != content && held.content != instead);
+        if content != instead {
+            ledger.hold(Held { revision, content, falco: None, reason, rolled_back: true, instead: Some(instead) });
+        }
+        ledger
+    }
+
+    /// What is held because somebody asked for it.
+    #[must_use]
+    pub fn rollback(&self) -> Option<&Held> {
+        self.held.iter().find(|held| held.instead.is_some())
+    }
+
+    /// The ledger in which nothing is held because somebody asked for it.
+    #[must_use]
+    pub fn without_rollback(&self) -> Self {
+        let mut ledger = self.clone();
+        ledger.held.retain(|held| held.instead.is_none());
+        ledger
+    }
+
+    /// Holds some content; the oldest that is held is forgotten where there are too many.
+    pub fn hold(&mut self, held: Held) {
+        self.held.push(held);
+        if self.held.len() > HELD_AT_MOST {
+            self.held.remove(0);
+        }
     }
 
     /// Whether this process was asked to load that generation and did not.

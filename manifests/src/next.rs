@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::composition::Composition;
 use crate::drift::{Drift, DriftKind};
-use crate::ledger::{Deaf, HELD_AT_MOST, Held, Ledger};
+use crate::ledger::{Deaf, Held, Ledger};
 use crate::outcome::{Condition, Evidence, Outcome};
 use crate::plan::{Plan, Target};
 use crate::remedy::Remedy;
+use crate::window::Waiting;
 
 /// Why a Falco that runs does not have what is live.
 const NO_WAY_TO_ASK: &str = "it takes SIGHUP and does nothing with it, and may not be restarted";
@@ -21,7 +22,10 @@ const NO_WAY_TO_ASK: &str = "it takes SIGHUP and does nothing with it, and may n
 pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option<&str>, outcome: &Outcome) -> Ledger {
     let mut ledger = ledger.clone();
     match outcome {
-        Outcome::Unchanged if target == Target::Desired => ledger.applied = Some(wanted.revision.clone()),
+        Outcome::Unchanged if target == Target::Desired => {
+            ledger.applied = Some(wanted.revision.clone());
+            ledger = ledger.without_rollback();
+        }
         Outcome::Unchanged => {}
         Outcome::Confirmed { generation, evidence, validation, unasked } => {
             ledger.applied = Some(wanted.revision.clone());
@@ -33,6 +37,9 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
             ledger.deaf = unasked.as_ref().map(deaf);
             let content = wanted.content_digest();
             ledger.held.retain(|held| held.content != content);
+            if target == Target::Desired {
+                ledger = ledger.without_rollback();
+            }
             ledger.good_content = Some(content);
         }
         Outcome::Refused { generation, reason } => {
@@ -57,17 +64,16 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
 
 fn hold(ledger: &mut Ledger, wanted: &Composition, falco: Option<&str>, reason: &str, rolled_back: bool) {
     let content = wanted.content_digest();
-    ledger.held.retain(|held| held.content != content);
-    ledger.held.push(Held {
+    // Nor is it wanted any more in place of what somebody has rolled back.
+    ledger.held.retain(|held| held.content != content && held.instead.as_ref() != Some(&content));
+    ledger.hold(Held {
         revision: wanted.revision.clone(),
         content,
         falco: falco.map(ToString::to_string),
         reason: reason.to_string(),
         rolled_back,
+        instead: None,
     });
-    if ledger.held.len() > HELD_AT_MOST {
-        ledger.held.remove(0);
-    }
 }
 
 /// How the host is, why, and what comes next.
@@ -109,6 +115,14 @@ pub fn verdict(plan: &Plan, outcome: &Outcome, held: Option<&Held>, drift: &[Dri
             reason: format!("generation {generation} is not confirmed: {reason}"),
             next: step(Remedy::Operator.as_str(), "look at Falco's own log; what is on disk is complete"),
         },
+        (_, Some(held)) if held.instead.is_some() => Verdict {
+            condition: Condition::RolledBack,
+            reason: held.sentence(),
+            next: step(
+                Remedy::Author.as_str(),
+                "commit a change of the desired state, or run `falconer rollback --undo` on this host",
+            ),
+        },
         (_, Some(held)) if held.rolled_back => author(Condition::RolledBack, held.sentence()),
         (_, Some(held)) => author(Condition::Failed, held.sentence()),
         (Outcome::Unchanged | Outcome::Confirmed { .. }, None) => drift_verdict(drift),
@@ -132,7 +146,7 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
     let hint = match first.kind {
         DriftKind::Config => "run `falconer adopt`",
         DriftKind::NotLoaded => "look at Falco's own log, then restart Falco",
-        _ => "set `mode = \"heal\"` under `[drift]` in agent.toml, or put it right by hand",
+        _ => "put it right by hand, or let `[drift]` in agent.toml heal this kind",
     };
     Verdict {
         condition: Condition::Drifted,
@@ -178,6 +192,13 @@ pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Ver
         reason: message.to_string(),
         next: step(remedy.as_str(), hint.unwrap_or(act)),
     }
+}
+
+/// The verdict on a pass that left a change for later, and found or left nothing worse.
+#[must_use]
+pub fn waiting_verdict(waiting: &Waiting) -> Verdict {
+    let who = if waiting.opens.is_some() { "agent" } else { Remedy::Operator.as_str() };
+    Verdict { condition: Condition::Pending, reason: waiting.reason.clone(), next: step(who, &waiting.hint) }
 }
 
 fn step(who: &str, hint: &str) -> Next {

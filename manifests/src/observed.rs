@@ -11,7 +11,7 @@ use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
-use crate::ledger::{Deaf, Ledger};
+use crate::ledger::{Deaf, Held, Ledger};
 use crate::name::{AbsolutePath, RelativePath};
 use crate::outcome::Evidence;
 use crate::plan::Confirm;
@@ -25,9 +25,10 @@ pub struct Observed {
     pub current: Pointer,
     /// All generations on disk.
     pub generations: BTreeMap<GenerationNumber, ObservedGeneration>,
-    /// The directories of plugins on disk, each with what is in it; looked at for those of the current, the good and the
-    /// trial generation only.
-    pub plugins: BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>,
+    /// The directories of plugins on disk.
+    pub plugins: BTreeMap<RelativePath, ObservedPlugin>,
+    /// What lies among the generations and the plugins and was never placed by us, by its path in the state directory.
+    pub strays: BTreeMap<RelativePath, Entry>,
     /// The blobs in the store.
     pub blobs: BTreeSet<Digest>,
     /// Our memory.
@@ -55,6 +56,15 @@ pub struct ObservedGeneration {
     /// What stands at its path, itself; looked at for the current and the good generation only, like its entries.
     pub root: Option<Entry>,
     /// What is in its directory.
+    pub entries: Option<BTreeMap<RelativePath, Entry>>,
+}
+
+/// The directory of a plugin on disk. It is looked at for the generations that are looked at only.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ObservedPlugin {
+    /// What stands at its path, itself.
+    pub root: Option<Entry>,
+    /// What is in it.
     pub entries: Option<BTreeMap<RelativePath, Entry>>,
 }
 
@@ -93,15 +103,6 @@ impl Permissions {
     #[must_use]
     pub const fn ours(mode: u32) -> Self {
         Self { mode, stranger: None }
-    }
-}
-
-impl fmt::Display for Permissions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.stranger {
-            None => write!(f, "{:04o}", self.mode),
-            Some(user) => write!(f, "{:04o} of user {user}", self.mode),
-        }
     }
 }
 
@@ -218,6 +219,30 @@ impl Observed {
         let trial = self.live_record().filter(|record| self.ledger.trial == Some(record.generation));
         self.ledger.good.is_none()
             && trial.is_some_and(|record| record.composition.loads_same_as(wanted) && self.has_loaded(record))
+    }
+
+    /// The record of what is to be live instead of what is held: what somebody asked for, where it is still there, else the
+    /// good generation. The newest of the same content, because an older one may be pruned.
+    #[must_use]
+    pub fn instead_of(&self, held: &Held) -> Option<&Record> {
+        let records = || self.generations.values().rev().filter_map(|generation| generation.record.as_ref());
+        let asked_for = held
+            .instead
+            .as_ref()
+            .and_then(|content| records().find(|record| record.composition.content_digest() == *content));
+        asked_for.or_else(|| self.good_record())
+    }
+
+    /// The record of what is to be live where the desired state cannot be had.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&Record> {
+        self.ledger.rollback().map_or_else(|| self.good_record(), |held| self.instead_of(held))
+    }
+
+    /// The record of the good generation.
+    #[must_use]
+    pub fn good_record(&self) -> Option<&Record> {
+        self.generations.get(&self.ledger.good?)?.record.as_ref()
     }
 
     /// The record of the generation that we made live last, wherever somebody has let `current` point since.

@@ -105,7 +105,7 @@ mod tests {
             binary: "/none".into(),
             http: None,
             deadlines,
-            supervision: crate::falco::Supervision::default(),
+            supervision: super::super::Supervision::default(),
             validate_as: None,
         }
     }

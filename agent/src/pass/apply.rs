@@ -24,7 +24,7 @@ use crate::archive::{self, Limits};
 use crate::falco::{self, Account, Asked, DryRun, Expected, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
 use crate::settings::ValidateMode;
-use crate::store::{Content, ContentError, GenerationFile, Locked, Staged};
+use crate::store::{Content, ContentError, GenerationFile, Locked, Staged, StoreError};
 
 /// Carries `plan` out, step by step, until it is done or a step says that the generation is not to be had.
 ///
@@ -129,24 +129,41 @@ pub(super) async fn apply(
                 }
                 Err(not) => return Ok(not),
             },
-            Step::Prune { generations, plugins, blobs } => {
-                for generation in generations {
-                    state.remove_generation(*generation)?;
-                }
-                for plugin in plugins {
-                    state.remove_plugin(plugin)?;
-                }
+            Step::Prune { generations, plugins, blobs, strays } => {
+                let removed = generations
+                    .iter()
+                    .map(|generation| state.remove_generation(*generation))
+                    .chain(plugins.iter().map(|plugin| state.remove_plugin(plugin)))
+                    .chain(strays.iter().map(|stray| state.remove_stray(stray)));
+                removed.map(or_left_behind).collect::<Result<(), _>>()?;
                 for blob in blobs {
                     state.store().remove_blob(blob)?;
                 }
-                host.observed.ledger = host.observed.ledger.without_records(generations);
+                let gone: Vec<_> = generations.iter().filter(|number| !is_there(state, **number)).copied().collect();
+                host.observed.ledger = host.observed.ledger.without_records(&gone);
             }
         }
     }
     Ok(outcome)
 }
 
-async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
+/// What somebody has made immutable is in nobody's way: what is live is not undone for it.
+fn or_left_behind(removed: Result<bool, StoreError>) -> Result<(), StoreError> {
+    match removed {
+        Err(StoreError::File(error)) if error.is_refused() => {
+            let hint = error.hint().unwrap_or_default();
+            tracing::warn!(hint, "left behind: {}", crate::error::chain(&error));
+            Ok(())
+        }
+        removed => removed.map(drop),
+    }
+}
+
+fn is_there(state: &Locked, number: GenerationNumber) -> bool {
+    state.observe_root(number).is_ok_and(|found| found.is_some())
+}
+
+pub(super) async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
     let steps = plan.steps.iter().filter_map(|step| match step {
         Step::Fetch(fetch) => Some((fetch, Blob { digest: fetch.layer.clone(), size: fetch.size })),
         _ => None,

@@ -114,7 +114,10 @@ impl<'a> Look<'a> {
                 }
                 self.confirmed = true;
             }
-            Step::Prune { generations, plugins, blobs } => self.prune(generations, plugins, blobs, &mut broken),
+            Step::Prune { generations, plugins, blobs, strays } => {
+                self.prune(generations, plugins, blobs, &mut broken);
+                self.remove(strays, &mut broken);
+            }
         }
         self.found.extend(broken.into_iter().map(|promise| Breach { number, step: name, promise }));
     }
@@ -187,7 +190,8 @@ impl<'a> Look<'a> {
         blobs: &[Digest],
         broken: &mut Vec<String>,
     ) {
-        if !self.confirmed {
+        let is_empty = generations.is_empty() && plugins.is_empty() && blobs.is_empty();
+        if !is_empty && !self.confirmed {
             broken.push("nothing is removed before what replaces it is confirmed".to_string());
         }
         let current = self.observed.live().map(|(number, _)| number);
@@ -212,6 +216,18 @@ impl<'a> Look<'a> {
         }
         if plugins.iter().any(|directory| !self.observed.plugins.contains_key(directory)) {
             broken.push("a directory of plugins that was not found is not ours to remove".to_string());
+        }
+    }
+
+    fn remove(&self, strays: &[RelativePath], broken: &mut Vec<String>) {
+        let live = self.live().map(|generation| generation.directory().to_string());
+        for path in strays {
+            if !self.observed.strays.contains_key(path) {
+                broken.push(format!("{path} was not found, and is not ours to remove"));
+            }
+            if live.as_deref() == Some(path.as_str()) {
+                broken.push(format!("{path} is live, and stays"));
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
+use crate::observed::{
+    Entry, Inclusion, ObservedFalco, ObservedGeneration, ObservedPlugin, Permissions, Pointer, RunningFalco,
+};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -43,6 +45,7 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         tag: None,
         version: rules.into(),
         digest: content.manifest.clone(),
+        needed_by: Vec::new(),
         requirements: Vec::new(),
         dependencies: Vec::new(),
         contents: alloc::vec![content],
@@ -97,6 +100,7 @@ pub(super) fn fresh_host() -> Observed {
         current: Pointer::Missing,
         generations: BTreeMap::new(),
         plugins: BTreeMap::new(),
+        strays: BTreeMap::new(),
         blobs: BTreeSet::new(),
         ledger: Ledger::default(),
         falco: ObservedFalco {
@@ -134,7 +138,9 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                     };
                     (file.path.clone(), entry)
                 };
-                host.plugins.insert(plugin.directory.clone(), Some(plugin.files.iter().map(file).collect()));
+                let entries = Some(plugin.files.iter().map(file).collect());
+                let root = Some(Entry::Directory { permissions: Permissions::ours(DIRECTORY_MODE) });
+                host.plugins.insert(plugin.directory.clone(), ObservedPlugin { root, entries });
             }
             Step::Stage(draft) => stage(host, draft),
             Step::Validate { generation } if temper == Temper::Refuses => {
@@ -172,7 +178,8 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 let evidence = if has_loaded { Evidence::Sha256 } else { Evidence::None };
                 outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
             }
-            Step::Prune { generations, plugins, blobs } => {
+            Step::Prune { generations, plugins, blobs, strays } => {
+                host.strays.retain(|path, _| !strays.contains(path));
                 host.plugins.retain(|directory, _| !plugins.contains(directory));
                 generations.iter().for_each(|number| drop(host.generations.remove(number)));
                 host.blobs.retain(|blob| !blobs.contains(blob));
@@ -186,13 +193,12 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 /// One pass as the agent runs it: plan, apply, remember. Gives the plan.
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
     let version = host.falco.version.clone();
-    let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
-    let held = held && !host.has_taken_up(wanted);
-    let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.clone());
-    let (target, wanted) = match (held, good) {
-        (false, _) => (Target::Desired, wanted.clone()),
-        (true, Some(good)) => (Target::LastGood, good.composition),
-        (true, None) => {
+    let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).cloned();
+    let held = held.filter(|_| !host.has_taken_up(wanted));
+    let (target, wanted) = match held.as_ref().map(|held| host.instead_of(held).cloned()) {
+        None => (Target::Desired, wanted.clone()),
+        Some(Some(good)) => (Target::LastGood, good.composition),
+        Some(None) => {
             return Plan {
                 revision: wanted.revision.clone(),
                 changes: Vec::new(),

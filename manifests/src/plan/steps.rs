@@ -17,6 +17,7 @@ use crate::observed::{Inclusion, Observed, RunningFalco};
 pub(super) fn rebuild_steps(
     wanted: &Composition,
     damage: Vec<Drift>,
+    strays: Vec<RelativePath>,
     observed: &Observed,
 ) -> Result<Vec<Step>, DraftError> {
     let mut steps = Vec::new();
@@ -45,7 +46,7 @@ pub(super) fn rebuild_steps(
     }
     steps.push(Step::Activate { generation: record.generation, record: digest });
     steps.extend(take_up(&record, observed, Occasion::Change));
-    steps.extend(prune(&record, observed));
+    steps.extend(prune(&record, strays, observed));
     Ok(steps)
 }
 
@@ -177,7 +178,7 @@ fn fetch(wanted: &Composition, name: &ArtifactName, layer: &Digest) -> Option<Fe
     })
 }
 
-fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
+fn prune(newest: &Record, strays: Vec<RelativePath>, observed: &Observed) -> Option<Step> {
     let mut keep: BTreeSet<_> = [Some(newest.generation), observed.ledger.good].into_iter().flatten().collect();
     keep.extend(observed.live().map(|(number, _)| number));
     // A generation without a record was refused or damaged; it is of no use to go back to.
@@ -187,7 +188,10 @@ fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
             keep.insert(*number);
         }
     }
-    let generations: Vec<_> = observed.generations.keys().filter(|number| !keep.contains(number)).copied().collect();
+    // What was never ours goes as drift, or stays as drift.
+    let is_ours = |path: &RelativePath| !observed.strays.contains_key(path);
+    let old = observed.generations.keys().filter(|number| !keep.contains(number) && is_ours(&number.directory()));
+    let generations: Vec<_> = old.copied().collect();
     let kept = observed.generations.iter().filter(|(number, _)| keep.contains(number));
     let records: Vec<_> = kept.filter_map(|(_, generation)| generation.record.as_ref()).chain([newest]).collect();
     let compositions = || records.iter().map(|record| &record.composition);
@@ -196,9 +200,16 @@ fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
     let blobs: Vec<_> = observed.blobs.iter().filter(|blob| !needed.contains(blob)).cloned().collect();
     let used: BTreeSet<_> =
         compositions().flat_map(|composition| composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
-    let plugins: Vec<_> = observed.plugins.keys().filter(|directory| !used.contains(directory)).cloned().collect();
-    let nothing = generations.is_empty() && plugins.is_empty() && blobs.is_empty();
-    (!nothing).then_some(Step::Prune { generations, plugins, blobs })
+    let unused = observed.plugins.keys().filter(|directory| !used.contains(directory) && is_ours(directory));
+    let plugins: Vec<_> = unused.cloned().collect();
+    let nothing = generations.is_empty() && plugins.is_empty() && blobs.is_empty() && strays.is_empty();
+    (!nothing).then_some(Step::Prune { generations, plugins, blobs, strays })
+}
+
+/// Removes what was never ours, and nothing else.
+pub(super) fn remove(strays: Vec<RelativePath>) -> Option<Step> {
+    let prune = |strays| Step::Prune { generations: Vec::new(), plugins: Vec::new(), blobs: Vec::new(), strays };
+    (!strays.is_empty()).then(|| prune(strays))
 }
 
 fn blob(placed: &PlacedFile) -> &Digest {
