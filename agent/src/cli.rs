@@ -2,6 +2,7 @@
 
 mod arguments;
 mod artifact;
+mod check;
 mod collect;
 mod diff;
 mod history;
@@ -88,6 +89,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
         Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
+        Command::Check(check) => check::check(arguments, printer, check).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await

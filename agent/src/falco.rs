@@ -14,6 +14,7 @@ mod rights;
 mod running;
 mod second_manager;
 mod supervision;
+mod validate;
 mod web;
 
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use binary::{DryRun, Presence, dry_run, version};
+pub use binary::{DryRun, Presence, dry_run, version, version_of};
 pub use confirm::{Confirmation, Expected, NotConfirmed, confirm};
 pub use documents::{Documents, documents};
 pub use error::FalcoError;
@@ -31,6 +32,7 @@ pub use rights::Account;
 pub use running::{Falco, running};
 pub use second_manager::{SecondManager, second_managers};
 pub use supervision::{Supervision, restart, restarter, unit_arguments};
+pub use validate::{Validity, validate};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.
@@ -59,8 +61,10 @@ pub struct Deadlines {
     pub dry_run: Duration,
     /// For one request to the web server.
     pub http: Duration,
-    /// Until SIGHUP is safe, and until a new process is there after a restart.
+    /// Until SIGHUP is safe.
     pub safe: Duration,
+    /// Until a new process is there after a restart.
+    pub back: Duration,
     /// For the command that restarts Falco.
     pub restart: Duration,
 }
@@ -72,6 +76,7 @@ impl Default for Deadlines {
             dry_run: Duration::from_secs(30),
             http: Duration::from_secs(2),
             safe: Duration::from_secs(30),
+            back: Duration::from_secs(30),
             // Falco's units give it 30 s to stop.
             restart: Duration::from_secs(90),
         }

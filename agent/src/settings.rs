@@ -346,8 +346,16 @@ fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Super
         unit,
         pid_file: falco.pid_file.as_ref().map(|path| base.join(path)),
         may_restart: falco.restart == document::RestartMode::WhenNeeded,
-        command: falco.restart_command.clone(),
+        command: falco.restart_command.clone().map(|words| with_program_from(base, words)),
     })
+}
+
+/// A program with a path is relative to agent.toml, as every path; one without is looked for as usual.
+fn with_program_from(base: &Path, mut words: Vec<String>) -> Vec<String> {
+    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+        *program = base.join(&*program).to_string_lossy().into_owned();
+    }
+    words
 }
 
 /// What is to become of drift. falco.yaml is the host's own file, which no pass edits.

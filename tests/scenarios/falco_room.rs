@@ -3,6 +3,7 @@
 mod ask;
 mod confirmed;
 mod stand_in;
+mod supervised;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! A Falco runs on the host: it takes up what becomes live, one signal for one change, and proves it.
 
+mod restarted;
 mod rolled_back;
+mod unhealthy;
 
 use std::path::Path;
 

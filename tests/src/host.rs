@@ -12,6 +12,7 @@ use tempfile::TempDir;
 mod daemon;
 mod falco;
 mod snapshot;
+mod supervisor;
 
 pub use daemon::Daemon;
 pub use falco::HostWithFalco;

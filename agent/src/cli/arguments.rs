@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
+use super::check::Check;
 use super::collect::Collect;
 use super::suspend::Suspend;
 use crate::settings::DEFAULT_PATH;
@@ -130,6 +131,14 @@ away until the repository asks for something else.")]
         #[arg(long)]
         dry_run: bool,
     },
+    /// Check a desired-state repository or rules files before they are committed
+    #[command(after_help = "Examples:
+  falconer check                  fleet.yaml, falconer.lock and the rules of this directory
+  falconer check rules/*.yaml     single rules files, in this order
+  falconer check . --falco /opt/falco/bin/falco --falco-config falco.yaml
+
+Exit: 0 valid, 1 not.")]
+    Check(Check),
     /// Pin every artifact of a desired-state repository in falconer.lock
     #[command(after_help = "Examples:
   falconer lock                   write falconer.lock beside fleet.yaml in this directory

@@ -212,13 +212,17 @@ pub(super) fn settings_for_lock(arguments: &Arguments) -> Result<Settings, PassE
 }
 
 /// A directory for a moment.
-struct WorkDirectory(PathBuf);
+pub(super) struct WorkDirectory(PathBuf);
 
 impl WorkDirectory {
-    fn new() -> Result<Self, PassError> {
+    pub(super) fn new() -> Result<Self, PassError> {
         let path = std::env::temp_dir().join(format!("falconer-lock-{:016x}", fastrand::u64(..)));
         fs_err::create_dir(&path).map_err(PassError::Write)?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

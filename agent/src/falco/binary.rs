@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use std::io::Write as _;
 
@@ -39,25 +40,32 @@ pub enum DryRun {
 /// # Errors
 /// [`FalcoError`] when there is a program that cannot be run or does not answer before the deadline.
 pub async fn version(settings: &FalcoSettings) -> Result<Presence, FalcoError> {
-    let binary = &settings.binary;
+    version_of(&settings.binary, &settings.config_file, settings.deadlines.version).await
+}
+
+/// The same of any program, with any falco.yaml.
+///
+/// # Errors
+/// As [`version`].
+pub async fn version_of(binary: &Path, config_file: &Path, deadline: Duration) -> Result<Presence, FalcoError> {
     if !binary.exists() {
         return Ok(Presence::Absent);
     }
     let mut said = String::new();
     // Falco reads its configuration even for this, so a bare call comes second, for when the configuration is broken.
-    let config_file = settings.config_file.as_os_str();
+    let config_file = config_file.as_os_str();
     let with_config: [&std::ffi::OsStr; 5] =
         ["-c".as_ref(), config_file, "-o".as_ref(), "json_output=true".as_ref(), "--version".as_ref()];
     let attempts: [&[&std::ffi::OsStr]; 2] = [&with_config, &["--version".as_ref()]];
     for arguments in attempts {
-        let ended = run(binary, arguments, settings.deadlines.version, &Rights::OWN).await;
-        let ended = ended.map_err(|source| FalcoError::Run { binary: binary.clone(), source })?;
+        let ended = run(binary, arguments, deadline, &Rights::OWN).await;
+        let ended = ended.map_err(|source| FalcoError::Run { binary: binary.to_path_buf(), source })?;
         if let Some(versions) = versions(&ended.stdout).or_else(|| versions(&ended.stderr)) {
             return Ok(Presence::Present(versions));
         }
         said = if ended.status.is_none() { "no answer in time".into() } else { tail(&ended) };
     }
-    Err(FalcoError::NoVersion { binary: binary.clone(), said })
+    Err(FalcoError::NoVersion { binary: binary.to_path_buf(), said })
 }
 
 /// Asks Falco whether it would start with `candidate`, the text of a falco.yaml. The text is put in a file in `directory`

@@ -32,6 +32,9 @@ impl Rights {
     pub(super) const OWN: Self = Self { account: None, is_bounded: false };
 }
 
+/// How long what a program has written may take to arrive after its end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How a program ended.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -71,16 +74,30 @@ pub(super) async fn run<A: AsRef<OsStr>>(
     }
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let all = async {
-        let (status, ..) = tokio::join!(child.wait(), keep(out, &mut stdout), keep(err, &mut stderr));
+    let status = {
+        let outputs = async { tokio::join!(keep(out, &mut stdout), keep(err, &mut stderr)) };
+        tokio::pin!(outputs);
+        let mut are_closed = false;
+        let ended = async {
+            loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    _ = &mut outputs, if !are_closed => are_closed = true,
+                }
+            }
+        };
+        let status = tokio::time::timeout(deadline, ended).await;
+        if status.is_err() || rights.is_bounded {
+            // What it has started ends with it. It may be gone already, which is what is wanted.
+            let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
+        }
+        if !are_closed {
+            // What it has started and left running, e.g. Falco, may keep the outputs open for ever.
+            let _left_open = tokio::time::timeout(LAST_WORDS, &mut outputs).await;
+        }
         status
     };
-    let status = tokio::time::timeout(deadline, all).await;
     if status.is_err() {
-        if let Some(group) = group {
-            // It may have ended just now, which is what is wanted.
-            let _gone = kill_process_group(group, Signal::KILL);
-        }
         child.wait().await?;
     }
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

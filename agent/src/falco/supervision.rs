@@ -91,7 +91,7 @@ pub async fn restart(settings: &FalcoSettings, by: &Restarter, falco: &Falco) ->
     if let (Some(said), true) = (&refused, falco.is_alive()) {
         return Err(FalcoError::Restart { by: by.to_string(), said: said.clone() });
     }
-    let give_up = Instant::now() + settings.deadlines.safe;
+    let give_up = Instant::now() + settings.deadlines.back;
     loop {
         let found = running(settings)?;
         if let Some(found) = found.filter(|found| !found.is_same(falco)) {
@@ -101,7 +101,7 @@ pub async fn restart(settings: &FalcoSettings, by: &Restarter, falco: &Falco) ->
             // A command that says it is done and leaves the process alone has restarted nothing.
             return Err(match falco.is_alive() {
                 true => FalcoError::Restart { by: by.to_string(), said: "the same process still runs".to_string() },
-                false => FalcoError::NotBack { pid, waited: settings.deadlines.safe },
+                false => FalcoError::NotBack { pid, waited: settings.deadlines.back },
             });
         }
         tokio::time::sleep(LOOK).await;

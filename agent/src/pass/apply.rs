@@ -12,7 +12,7 @@ use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, 
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome, Validation};
-use falconer_manifests::plan::{Confirm, Fetch, Plan, Step};
+use falconer_manifests::plan::{Confirm, Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
 
 use super::fetch::Wanted;
@@ -37,6 +37,9 @@ pub(super) async fn apply(
     host: &mut Host,
     plan: &Plan,
 ) -> Result<Outcome, PassError> {
+    if let Some(breach) = breaches(plan, &host.observed).into_iter().next() {
+        return Err(breach.into());
+    }
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
     let mut fetched = false;

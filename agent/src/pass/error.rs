@@ -5,6 +5,7 @@ use falconer_manifests::falco_config::{AdoptError, EvaluateError};
 use falconer_manifests::finding::Findings;
 use falconer_manifests::generation::DraftError;
 use falconer_manifests::name::RelativePath;
+use falconer_manifests::plan::Breach;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 use falconer_manifests::schema::{NEWER_HINT, NewerDocument};
@@ -161,6 +162,9 @@ pub enum PassError {
     /// Signals cannot be listened to.
     #[error("signals cannot be listened to")]
     Signals(#[source] std::io::Error),
+    /// A plan of ours would break a promise; it is not carried out.
+    #[error("the plan is not carried out")]
+    Plan(#[from] Breach),
     /// A record cannot be written as text.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -209,7 +213,7 @@ impl PassError {
             | Self::Config { .. } => Remedy::Author,
             Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
             Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
-            Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
+            Self::Tls(_) | Self::NotALayout { .. } | Self::Plan(_) | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
     }
 
@@ -253,7 +257,7 @@ impl PassError {
             Self::Config { .. } => "publish the artifact again",
             Self::Write(_) => "make room on the disk",
             Self::Signals(_) => "start falconer again",
-            Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => {
+            Self::NotALayout { .. } | Self::Plan(_) | Self::Draft(_) | Self::Render { .. } => {
                 "this is a bug of falconer; report it with this message"
             }
         };

@@ -72,7 +72,7 @@ impl Agent {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),
                 http: Some(settings.falco.http.clone()),
-                deadlines: Deadlines::default(),
+                deadlines: Deadlines { back: settings.falco.confirm_within, ..Deadlines::default() },
                 supervision: supervision(&settings.falco.supervision),
                 validate_as: account(&settings.falco)?,
             },

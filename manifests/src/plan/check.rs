@@ -271,3 +271,6 @@ const fn rank(step: &Step) -> (u8, &'static str) {
         Step::Prune { .. } => (8, "prune"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,30 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
     }
 }
 
+/// The same with a plugin whose archive has this content.
+pub(super) fn with_plugin(mut wanted: Composition, content: &str) -> Composition {
+    let mut artifact = wanted.lockfile.artifacts.first().unwrap().clone();
+    artifact.name = ArtifactName::parse("container").unwrap();
+    artifact.kind = ArtifactType::Plugin;
+    let locked = artifact.contents.first_mut().unwrap();
+    locked.layer = Digest::of(content.as_bytes());
+    let directory = RelativePath::parse(&alloc::format!("plugins/container-{}", locked.layer.short())).unwrap();
+    let library = RelativePath::parse("libcontainer.so").unwrap();
+    let mut file = locked.files.first().unwrap().clone();
+    (file.path, file.sha256) = (library.clone(), Digest::of(b"library"));
+    let plugin = PlacedPlugin {
+        name: artifact.name.clone(),
+        layer: locked.layer.clone(),
+        directory: directory.clone(),
+        library,
+        files: alloc::vec![file],
+    };
+    wanted.settings.insert("plugins".into(), directory.as_str().into());
+    wanted.lockfile.artifacts.push(artifact);
+    wanted.plugins.push(plugin);
+    wanted
+}
+
 /// A host on which nothing was ever placed, with a Falco that runs and tells what it has loaded.
 pub(super) fn fresh_host() -> Observed {
     Observed {
@@ -227,8 +251,12 @@ pub(super) fn recall(host: &mut Observed) {
     }
 }
 
-fn load(host: &mut Observed) {
+/// What a process has loaded that starts now, or reloads; a Falco that does not tell goes on not telling.
+pub(super) fn load(host: &mut Observed) {
     let Some((_, generation)) = host.live() else { return };
+    if host.falco.loaded.is_none() {
+        return;
+    }
     let mut rules_files: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
     for (path, entry) in generation.entries.iter().flatten() {
         if let (true, Entry::File { sha256: Some(sha256), .. }) = (path.as_str().starts_with("rules/"), entry) {

@@ -1,10 +1,10 @@
-use proptest::prelude::*;
-
-use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
+use super::simulation::{Temper, apply, composition, fresh_host, pass, recall, with_plugin};
 use super::*;
 use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
 use crate::observed::{Entry, Inclusion, ObservedPlugin, Permissions, Pointer};
+
+mod histories;
 
 const ALL: usize = usize::MAX;
 
@@ -186,29 +186,7 @@ fn a_falco_that_does_not_listen_is_asked_once() {
 #[test]
 fn a_plugin_is_placed_before_what_needs_it_and_healed_and_pruned() {
     let mut host = fresh_host();
-    let with_plugin = |revision, content: &str| {
-        let mut wanted = composition(revision, "a", None);
-        let mut artifact = wanted.lockfile.artifacts.first().unwrap().clone();
-        artifact.name = ArtifactName::parse("container").unwrap();
-        artifact.kind = ArtifactType::Plugin;
-        let locked = artifact.contents.first_mut().unwrap();
-        locked.layer = Digest::of(content.as_bytes());
-        let directory = RelativePath::parse(&format!("plugins/container-{}", locked.layer.short())).unwrap();
-        let library = RelativePath::parse("libcontainer.so").unwrap();
-        let mut file = locked.files.first().unwrap().clone();
-        (file.path, file.sha256) = (library.clone(), Digest::of(b"library"));
-        let plugin = PlacedPlugin {
-            name: artifact.name.clone(),
-            layer: locked.layer.clone(),
-            directory: directory.clone(),
-            library,
-            files: alloc::vec![file],
-        };
-        wanted.settings.insert("plugins".into(), directory.as_str().into());
-        wanted.lockfile.artifacts.push(artifact);
-        wanted.plugins.push(plugin);
-        wanted
-    };
+    let with_plugin = |revision, content: &str| with_plugin(composition(revision, "a", None), content);
     let wanted = with_plugin(1, "one");
     let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
     assert_eq!(names(&plan), ["fetch", "fetch", "place", "stage", "validate", "activate", "reload", "confirm"]);
@@ -232,72 +210,6 @@ fn a_host_whose_falco_does_not_include_us_is_told() {
     host.falco.loaded = None;
     let plan = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
     assert!(!names(&plan).contains(&"reload"));
-}
-
-#[derive(Debug, Clone)]
-enum Act {
-    Commit(u8),
-    Pass(Temper, usize),
-    Tamper,
-    LosePointer,
-    LoseBlobs,
-    FalcoRestarts,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let temper = prop_oneof![5 => Just(Temper::Obeys), 1 => Just(Temper::Refuses), 1 => Just(Temper::NeverLoads)];
-    prop_oneof![
-        2 => (0u8..4).prop_map(Act::Commit),
-        5 => (temper, 0usize..9).prop_map(|(temper, budget)| Act::Pass(temper, budget)),
-        1 => Just(Act::Tamper),
-        1 => Just(Act::LosePointer),
-        1 => Just(Act::LoseBlobs),
-        1 => Just(Act::FalcoRestarts),
-    ]
-}
-
-proptest! {
-    /// Whatever happened, whatever step a crash cut off: two passes with a Falco that obeys end in sync, or on the good
-    /// generation where the desired state is held, and a third has nothing to do.
-    #[test]
-    fn any_history_converges(acts in prop::collection::vec(act(), 0..40)) {
-        let mut host = fresh_host();
-        let mut wanted = composition(0, "0", None);
-        for act in acts {
-            match act {
-                Act::Commit(n) => wanted = composition(n, &n.to_string(), (n % 2 == 0).then_some("own")),
-                Act::Pass(temper, budget) => drop(pass(&mut host, &wanted, temper, budget)),
-                Act::Tamper => {
-                    if let Some((number, _)) = host.live() {
-                        tamper(&mut host, number.0);
-                    }
-                }
-                Act::LosePointer => host.current = Pointer::Missing,
-                Act::LoseBlobs => host.blobs.clear(),
-                Act::FalcoRestarts => {
-                    host.falco.running = host.falco.running.map(|falco| crate::observed::RunningFalco { pid: falco.pid + 1, ..falco });
-                }
-            }
-            // A crash loses what was only in memory.
-            recall(&mut host);
-            if let Some(good) = host.ledger.good {
-                prop_assert!(host.generations.contains_key(&good), "the good generation exists");
-            }
-        }
-        host.falco.running = Some(crate::observed::RunningFalco { pid: 99, started: 9 });
-        for _ in 0..3 {
-            pass(&mut host, &wanted, Temper::Obeys, ALL);
-        }
-        let held = host.ledger.held(&wanted.content_digest(), Some("0.44.1")).is_some();
-        let last = pass(&mut host, &wanted, Temper::Obeys, ALL);
-        if !(held && host.ledger.good.is_none()) {
-            prop_assert!(last.steps.is_empty() && last.drift.is_empty(), "{last:?}");
-            prop_assert_eq!(Some(host.current.clone()), host.ledger.good.map(Pointer::Generation));
-            if !held {
-                prop_assert!(host.live_record().unwrap().composition.loads_same_as(&wanted));
-            }
-        }
-    }
 }
 
 #[test]

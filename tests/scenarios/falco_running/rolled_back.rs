@@ -94,9 +94,10 @@ fn healing_holds_nothing_when_falco_does_not_listen() {
     assert_eq!(short(&status), is("Failed", 2, "none"), "on disk it is healed, in Falco not");
     assert_eq!((live(&host), host.sighups()), (rules("one"), 1));
     assert_eq!(status.json()["next"]["who"], json!("operator"));
-    let status = host.once().ended_with(2).json();
+    let status = host.once().ended_with(1).json();
     assert_eq!(status["drift"][0]["kind"], json!("not-loaded"), "{status:#}");
-    nothing_more_is_done(&host, 2);
+    assert!(status["reason"].as_str().unwrap().starts_with("falco_unhealthy: generation 2"), "{status:#}");
+    nothing_more_is_done(&host, 1);
 
     host.start_falco(&[]);
     assert_eq!(short(&host.once().ended_with(0)), is("InSync", 2, "sha256"));

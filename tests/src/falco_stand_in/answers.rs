@@ -1,9 +1,11 @@
 //! What the stand-in says of itself: versions and the pages of its web server.
 
+use std::collections::BTreeMap;
+
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::serves_metrics;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -39,7 +41,17 @@ impl Pages {
     pub(super) fn of(options: &Options, load: &Load, started: u128, loaded: u128) -> Self {
         let on = serves_metrics(&load.settings) && !options.faults.metrics_off && options.release.is_at_least(0, 38, 0);
         let metrics = on.then(|| metrics(&options.release, load, started, loaded));
-        Self { versions: version_json(&options.release), metrics }
+        let plugins: BTreeMap<_, _> =
+            load.plugins.versions.iter().map(|(name, version)| (name, version.to_string())).collect();
+        let said: Result<Value, _> = serde_json::from_str(&version_json(&options.release));
+        let versions = said.map(|mut versions| {
+            // Absent when there are none.
+            if let (Some(versions), false) = (versions.as_object_mut(), plugins.is_empty()) {
+                versions.insert("plugin_versions".into(), json!(plugins));
+            }
+            versions.to_string()
+        });
+        Self { versions: versions.unwrap_or_default(), metrics }
     }
 
     fn answer(&self, path: &str) -> (&'static str, &str) {

@@ -8,6 +8,7 @@ use falconer_manifests::falco_config::{evaluate, included_paths, with_option};
 use serde_json::{Map, Value};
 
 use super::options::Options;
+use super::plugins::{self, Mapped, Phase, Plugins};
 use super::rules;
 
 /// One successful load.
@@ -17,6 +18,9 @@ pub(super) struct Load {
     /// The listed configuration files; those inside an included directory are not named by Falco.
     pub(super) config_files: Vec<(String, Digest)>,
     pub(super) rules_files: Vec<(String, Digest)>,
+    pub(super) plugins: Plugins,
+    /// What is watched from now on.
+    pub(super) watched: Vec<PathBuf>,
 }
 
 /// Why Falco does not start.
@@ -33,7 +37,7 @@ fn refused(error: impl ToString) -> Refused {
 }
 
 /// Reads the configuration and everything that it names.
-pub(super) fn load(options: &Options) -> Result<Load, Refused> {
+pub(super) fn load(options: &Options, mapped: &Mapped, phase: Phase) -> Result<Load, Refused> {
     let shown = options.config_file.display();
     let broken = |error: String| Refused {
         before: format!("Cannot read config file ({shown}): {error}\n"),
@@ -62,17 +66,37 @@ pub(super) fn load(options: &Options) -> Result<Load, Refused> {
             .ok_or_else(|| refused(format!("Error parsing config option \"{option}\"")))?;
     }
     let listed = included_paths(&read.path, &read.text, release).map_err(refused)?;
-    let listed = evaluated.files.iter().filter(|file| **file == read.path || listed.contains(file));
-    let config_files = listed.map(|file| hashed(Path::new(file.as_str()))).collect::<Result<_, _>>()?;
+    let files = evaluated.files.iter().filter(|file| **file == read.path || listed.contains(file));
+    let mut watched: Vec<_> = files.clone().map(|file| PathBuf::from(file.as_str())).collect();
+    watched.extend(listed.iter().map(|file| PathBuf::from(file.as_str())).filter(|path| path.is_dir()));
+    let config_files = files.map(|file| hashed(Path::new(file.as_str()))).collect::<Result<_, _>>()?;
+    let plugins = plugins::load(&settings, mapped, phase).map_err(refused)?;
 
     let mut rules_files = Vec::new();
     for path in rules_paths(options, &settings)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|_| refused(format!("Could not open file {} for reading", path.display())))?;
         rules::check(&path.display().to_string(), &text).map_err(refused)?;
+        plugins.meet(&text).map_err(refused)?;
+        watched.extend(path.parent().filter(|parent| lists(options, &settings, parent)).map(Path::to_path_buf));
+        watched.push(path.clone());
         rules_files.push(hashed(&path)?);
     }
-    Ok(Load { settings, config_files, rules_files })
+    Ok(Load { settings, config_files, rules_files, plugins, watched })
+}
+
+/// Whether the directory itself is an entry of the rules files.
+fn lists(options: &Options, settings: &Map<String, Value>, directory: &Path) -> bool {
+    entries(options, settings).iter().any(|entry| entry == directory)
+}
+
+fn entries(options: &Options, settings: &Map<String, Value>) -> Vec<PathBuf> {
+    let key = if options.release.is_at_least(0, 38, 0) { "rules_files" } else { "rules_file" };
+    match settings.get(key) {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
+        Some(Value::String(path)) => vec![path.into()],
+        _ => Vec::new(),
+    }
 }
 
 /// The rules files in order: entries that do not exist are passed over, directories give their YAML files sorted.
@@ -80,13 +104,7 @@ fn rules_paths(options: &Options, settings: &Map<String, Value>) -> Result<Vec<P
     if !options.rules_files.is_empty() {
         return Ok(options.rules_files.iter().map(PathBuf::from).collect());
     }
-    let key = if options.release.is_at_least(0, 38, 0) { "rules_files" } else { "rules_file" };
-    let entries: Vec<PathBuf> = match settings.get(key) {
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
-        Some(Value::String(path)) => vec![path.into()],
-        _ => Vec::new(),
-    };
-    let there: Vec<_> = entries.into_iter().filter(|path| path.exists()).collect();
+    let there: Vec<_> = entries(options, settings).into_iter().filter(|path| path.exists()).collect();
     if there.is_empty() {
         return Err(refused(
             "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml",

@@ -20,6 +20,8 @@ pub enum Fault {
     SlowReload(Duration),
     /// A dry run takes this much longer.
     SlowDryRun(Duration),
+    /// Its files are watched, as a stock configuration has it, and their changes reload it too.
+    WatchFiles,
     /// `/metrics` is not served whatever the configuration says.
     MetricsOff,
 }
@@ -34,6 +36,7 @@ impl Fault {
             Self::CrashAfterReload(time) => format!("crash-after-reload:{}", time.as_millis()),
             Self::SlowReload(time) => format!("slow-reload:{}", time.as_millis()),
             Self::SlowDryRun(time) => format!("slow-dry-run:{}", time.as_millis()),
+            Self::WatchFiles => "watch-files".into(),
             Self::MetricsOff => "metrics-off".into(),
         };
         format!("--stand-in-fault={kind}")
@@ -94,8 +97,13 @@ impl FalcoStandIn {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start_program(program: &Path, config_file: &Path, faults: &[Fault]) -> io::Result<Self> {
-        Self::spawn(program, config_file, faults, &[])
+    pub fn start_program(
+        program: &Path,
+        config_file: &Path,
+        faults: &[Fault],
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        Self::spawn(program, config_file, faults, arguments)
     }
 
     fn spawn(program: &Path, config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {

@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) rules_files: Vec<String>,
     /// `-o`, which beats every file.
     pub(super) settings: Vec<String>,
+    /// `-V`: these are judged and nothing else is done.
+    pub(super) validate: Vec<String>,
     pub(super) dry_run: bool,
     pub(super) version_only: bool,
     pub(super) release: FalcoVersion,
@@ -27,6 +29,7 @@ pub(super) struct Faults {
     pub(super) die_at_reload: bool,
     pub(super) ignore_sighup: bool,
     pub(super) metrics_off: bool,
+    pub(super) watch_files: bool,
     pub(super) crash_after_reload: Option<Duration>,
     pub(super) slow_reload: Option<Duration>,
     pub(super) slow_dry_run: Option<Duration>,
@@ -40,6 +43,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
         config_file_given: false,
         rules_files: Vec::new(),
         settings: Vec::new(),
+        validate: Vec::new(),
         dry_run: false,
         version_only: false,
         release: FalcoVersion::parse("0.44.1").ok_or("no release")?,
@@ -52,6 +56,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
                 options.config_file = value()?.into();
                 options.config_file_given = true;
             }
+            "-V" => options.validate.push(value()?),
             "-r" => options.rules_files.push(value()?),
             "-o" => options.settings.push(value()?),
             "-U" => {}
@@ -75,6 +80,7 @@ fn fault(faults: &mut Faults, text: &str) -> Result<(), String> {
     match kind {
         "die-at-reload" => faults.die_at_reload = true,
         "ignore-sighup" => faults.ignore_sighup = true,
+        "watch-files" => faults.watch_files = true,
         "metrics-off" => faults.metrics_off = true,
         "crash-after-reload" => faults.crash_after_reload = Some(time),
         "slow-reload" => faults.slow_reload = Some(time),

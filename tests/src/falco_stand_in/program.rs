@@ -8,10 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use falconer_manifests::falco_config::{is_on, reload_is_noop};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::answers::{Pages, serve, version_json, version_text};
 use super::configuration::{Load, Refused, load};
 use super::options::{Options, options};
+use super::plugins::{Phase, kept, mapped};
+use super::rules;
+use super::watch::watch;
 
 /// When the process was started, in nanoseconds since 1970; set from the first reload on.
 const STARTED: &str = "FALCO_STAND_IN_STARTED";
@@ -50,7 +54,10 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         say(&mut io::stdout(), &if json { version_json(release) } else { version_text(release) });
         return Ok(ExitCode::SUCCESS);
     }
-    let load = load(options).map_err(refused)?;
+    if !options.validate.is_empty() {
+        return rules::validate(&options.validate, json);
+    }
+    let load = load(options, &mapped(), Phase::Start).map_err(refused)?;
     if options.dry_run {
         std::thread::sleep(options.faults.slow_dry_run.unwrap_or_default());
         return Ok(ExitCode::SUCCESS);
@@ -90,6 +97,13 @@ async fn live(options: &Options, load: Load) -> Result<ExitCode, String> {
         say(&mut io::stderr(), &format!("Starting health webserver, listening on 127.0.0.1:{port}"));
         tokio::spawn(serve(listener, Pages::of(options, &load, started, now())));
     }
+    let (_nobody, mut changed) = match options.faults.watch_files && is_on(&load.settings, &["watch_config_files"], true) {
+        true => (None, watch(&load.watched).map_err(failed)?),
+        false => {
+            let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+            (Some(tell), told)
+        }
+    };
     let crash = options.faults.crash_after_reload.filter(|_| is_reload);
     loop {
         tokio::select! {
@@ -103,9 +117,13 @@ async fn live(options: &Options, load: Load) -> Result<ExitCode, String> {
                 if options.faults.ignore_sighup || reload_is_noop(Some(&options.release), &load.settings) {
                     continue;
                 }
-                if would_start(options, &mut hangup).await {
-                    say(&mut io::stderr(), "SIGHUP received, restarting...");
-                    return Err(restart(started).to_string());
+                if would_start(options, &load, &mut hangup, &mut changed).await {
+                    return Err(restart(started, &load).to_string());
+                }
+            }
+            _ = changed.recv() => {
+                if would_start(options, &load, &mut hangup, &mut changed).await {
+                    return Err(restart(started, &load).to_string());
                 }
             }
         }
@@ -121,31 +139,46 @@ async fn until(time: Option<Duration>) {
     }
 }
 
-/// The dry run between two quiet times; a signal in either starts over, so that several make one reload.
-async fn would_start(options: &Options, hangup: &mut Signal) -> bool {
+/// The dry run between two quiet times; a signal or a change in either starts over, so that several make one reload.
+async fn would_start(
+    options: &Options,
+    running: &Load,
+    hangup: &mut Signal,
+    changed: &mut UnboundedReceiver<()>,
+) -> bool {
     loop {
-        if tokio::time::timeout(QUIET, hangup.recv()).await.is_ok() {
+        if tokio::time::timeout(QUIET, asked(hangup, changed)).await.is_ok() {
             continue;
         }
-        if let Err(Refused { before, error }) = load(options) {
+        if let Err(Refused { before, error }) = load(options, &running.plugins.mapped, Phase::DryRun) {
             let _said = io::stderr().write_all(before.as_bytes());
             let alert = format!("08:00:00.000000000: Critical Falco internal: hot restart failure: {error} ()");
             say(&mut io::stdout(), &alert);
             return false;
         }
-        if tokio::time::timeout(QUIET, hangup.recv()).await.is_err() {
+        if tokio::time::timeout(QUIET, asked(hangup, changed)).await.is_err() {
+            say(&mut io::stderr(), "SIGHUP received, restarting...");
             return true;
         }
     }
 }
 
+async fn asked(hangup: &mut Signal, changed: &mut UnboundedReceiver<()>) {
+    tokio::select! {
+        _ = hangup.recv() => {}
+        _ = changed.recv() => {}
+    }
+}
+
 /// Starts over inside the same process: handlers become the default ones, sockets close. Returns only when that fails.
-fn restart(started: u128) -> io::Error {
+fn restart(started: u128, load: &Load) -> io::Error {
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => return error,
     };
     let arguments: Vec<String> = std::env::args().collect();
     let (name, rest) = arguments.split_first().map_or(("falco", [].as_slice()), |(name, rest)| (name.as_str(), rest));
-    Command::new(program).arg0(name).args(rest).env(STARTED, started.to_string()).exec()
+    let (name_of_mapped, mapped) = kept(&load.plugins.mapped);
+    let mut command = Command::new(program);
+    command.arg0(name).args(rest).env(STARTED, started.to_string()).env(name_of_mapped, mapped).exec()
 }

@@ -1,6 +1,7 @@
 //! Rules files: their shape is checked as Falco does, their conditions are not.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use semver::Version;
 use serde_json::Value;
@@ -16,6 +17,19 @@ pub(super) struct Invalid {
     code: &'static str,
     meaning: &'static str,
     message: String,
+}
+
+impl Invalid {
+    fn json(&self) -> Value {
+        let place = |kind: &str, name: &str, line: usize, column: usize| {
+            serde_json::json!({"item_type": kind, "item_name": name,
+                "position": {"name": self.file, "line": line, "column": column, "offset": 0}})
+        };
+        let item = self.item.as_ref().map(|(kind, name, line)| place(kind, name, *line, 2));
+        let locations: Vec<_> = [place("rules content", "", 0, 0)].into_iter().chain(item).collect();
+        serde_json::json!({"code": self.code, "codedesc": self.meaning, "message": self.message,
+            "context": {"snippet": "...", "locations": locations}})
+    }
 }
 
 impl fmt::Display for Invalid {
@@ -67,6 +81,25 @@ pub(super) fn check(file: &str, text: &str) -> Result<(), Box<Invalid>> {
         }
     }
     Ok(())
+}
+
+/// `-V`: judges each file with all before it; once one has failed, every later one repeats its error.
+pub(super) fn validate(files: &[String], json: bool) -> Result<ExitCode, String> {
+    let mut failed: Option<Box<Invalid>> = None;
+    let mut results = Vec::new();
+    let mut text = String::new();
+    for file in files {
+        let content = std::fs::read_to_string(file).map_err(|_| format!("Could not open file {file} for reading"))?;
+        if failed.is_none() {
+            failed = check(file, &content).err();
+        }
+        text.push_str(&failed.as_ref().map_or(format!("{file}: Ok\n"), ToString::to_string));
+        let errors: Vec<_> = failed.iter().map(|invalid| invalid.json()).collect();
+        results.push(serde_json::json!({"name": file, "successful": failed.is_none(), "schema_valid": true, "errors": errors, "warnings": []}));
+    }
+    let results = serde_json::json!({"falco_load_results": results}).to_string();
+    println!("{}", if json { &results } else { text.trim_end() });
+    failed.map_or(Ok(ExitCode::SUCCESS), |invalid| Err(invalid.to_string()))
 }
 
 /// The first required key that an item does not have, with the item's kind, name and line from 0.

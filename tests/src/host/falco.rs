@@ -4,12 +4,15 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::supervisor::Supervisor;
 use super::{Host, RULES, fleet_yaml};
 use crate::falco_stand_in::{FalcoStandIn, Fault, binary};
 
 /// A host with a Falco: it answers for the host it stands on.
 pub struct HostWithFalco {
-    host: Host,
+    // Ended before the directory goes, in which its process is named.
+    pub(super) supervisor: Option<Supervisor>,
+    pub(super) host: Host,
     falco: Option<FalcoStandIn>,
 }
 
@@ -36,7 +39,7 @@ impl HostWithFalco {
         // test's child, and cannot be executed then.
         let copied = Command::new("cp").arg(binary().unwrap()).arg(host.path("falco")).status().unwrap();
         assert!(copied.success());
-        let mut host = Self { host, falco: None };
+        let mut host = Self { supervisor: None, host, falco: None };
         host.start_falco(faults);
         host
     }
@@ -54,8 +57,15 @@ impl HostWithFalco {
     /// Starts Falco, instead of the one that runs, and waits until it is ready.
     #[track_caller]
     pub fn start_falco(&mut self, faults: &[Fault]) {
+        self.start_falco_with(faults, &[]);
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn start_falco_with(&mut self, faults: &[Fault], arguments: &[&str]) {
         self.falco = None;
-        let mut falco = FalcoStandIn::start_program(&self.program(), &self.path("etc/falco.yaml"), faults).unwrap();
+        let config_file = self.path("etc/falco.yaml");
+        let mut falco = FalcoStandIn::start_program(&self.program(), &config_file, faults, arguments).unwrap();
         falco.wait_ready().unwrap();
         self.host.configure(&format!(
             "http = \"http://127.0.0.1:{}\"\nconfirm_within = \"1500ms\"\nsettle = \"100ms\"\n",
