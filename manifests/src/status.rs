@@ -1,5 +1,8 @@
 //! `status.json`, the answer of `once` and `status`: how a host is, for programs.
 
+mod answer;
+mod last_pass;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -17,6 +20,9 @@ use crate::next::{Next, Verdict};
 use crate::outcome::{Condition, Evidence, Validation};
 use crate::remedy::Remedy;
 use crate::revision::Revision;
+
+pub use answer::{Stale, StatusAnswer, span};
+pub use last_pass::LastPass;
 
 /// How a host is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
