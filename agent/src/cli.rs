@@ -2,10 +2,13 @@
 
 mod arguments;
 mod artifact;
+mod doctor;
+mod events;
 mod host;
 mod import;
 mod index;
 mod lock;
+mod log;
 mod print;
 mod progress;
 mod table;
@@ -50,24 +53,26 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    start_log(&arguments);
+    let volume = log::start(&arguments);
     let printer = Printer::new(arguments.output);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
     };
-    match runtime.block_on(run(&arguments, printer)) {
+    match runtime.block_on(run(&arguments, printer, volume)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => fail(printer, &failure),
     }
 }
 
-async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
+async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Result<u8, Failure> {
     match &arguments.command {
         Command::Once { refresh } => host::once(arguments, printer, *refresh).await,
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
-        Command::Run => host::run(arguments).await,
+        Command::Run => host::run(arguments, volume).await,
         Command::Status => host::status(arguments, printer).await,
+        Command::Events { number, since } => events::events(arguments, printer, *number, *since),
+        Command::Doctor => doctor::doctor(arguments, printer).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
@@ -103,19 +108,4 @@ impl Failure {
 fn fail(printer: Printer, failure: &Failure) -> ExitCode {
     printer.failure(failure);
     ExitCode::from(if failure.busy { TRY_LATER } else { FAILURE })
-}
-
-/// Logs go to stderr: answers alone are on stdout.
-fn start_log(arguments: &Arguments) {
-    let default = if matches!(arguments.command, Command::Run) { "falconer=info" } else { "falconer=warn" };
-    let filter = arguments.log.as_deref().unwrap_or(default);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| default.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let terminal = print::is_terminal(&std::io::stderr());
-    match (arguments.log_format, terminal) {
-        (arguments::LogFormat::Json, _) => log.json().init(),
-        (arguments::LogFormat::Text, true) => log.with_ansi(print::colours(&std::io::stderr())).init(),
-        // journald stamps every line itself.
-        (arguments::LogFormat::Text, false) => log.with_ansi(false).without_time().init(),
-    }
 }

@@ -12,8 +12,9 @@ use falconer_manifests::remedy::Remedy;
 use falconer_manifests::status::Status;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::answers::Answers;
 use crate::error::chain;
-use crate::pass::{Agent, PassError, Refresh, pass};
+use crate::pass::{Agent, PassError, Refresh};
 use crate::store::StoreError;
 use crate::watch::Watch;
 
@@ -38,6 +39,7 @@ pub fn now() -> u64 {
 pub async fn run(mut agent: Agent) -> Result<(), PassError> {
     let mut stop = Stop::new().map_err(PassError::Signals)?;
     let mut watch = watch(&agent);
+    let answers = Answers::of_daemon(&mut agent).await;
     let mut failures = 0;
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "falconer starts");
     loop {
@@ -45,7 +47,7 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
         let outcome = tokio::select! {
             biased;
             () = stop.asked() => break,
-            outcome = pass(&mut agent, Refresh::WhenOld, now()) => outcome,
+            outcome = answers.pass(&mut agent, Refresh::WhenOld, now()) => outcome,
         };
         let wait = match tell(outcome) {
             Told::Busy => BUSY.mul_f64(0.5 + fastrand::f64()),
@@ -59,6 +61,7 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
             () = stop.asked() => break,
             () = drained(&mut watch) => {}
         }
+        answers.waits(wait);
         tracing::debug!(seconds = wait.as_secs_f32(), "waits for a change or the next pass");
         tokio::select! {
             biased;
@@ -67,6 +70,7 @@ pub async fn run(mut agent: Agent) -> Result<(), PassError> {
             () = tokio::time::sleep(wait) => {}
         }
     }
+    answers.stops();
     tracing::info!("falconer stops");
     Ok(())
 }

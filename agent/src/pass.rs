@@ -10,6 +10,7 @@
 
 mod apply;
 mod error;
+mod events;
 mod fetch;
 mod indexes;
 mod inspect;
@@ -35,6 +36,7 @@ use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 pub use error::{LedgerError, PassError};
+pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use rooms::{Agent, Sources};
@@ -88,6 +90,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let status = Status { error: round.failure, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
+    events::remember(&state, &status, now);
     report::push(agent, &mut host.observed.ledger, &report, now).await?;
     if host.observed.ledger != kept {
         keep_ledger(&state, &host.observed.ledger)?;

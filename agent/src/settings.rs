@@ -6,6 +6,7 @@
 
 pub mod document;
 mod environment;
+mod metrics;
 pub mod registries;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use url::Url;
 
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
+pub use metrics::Metrics;
 pub use registries::Registry;
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
@@ -44,6 +46,10 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
+    /// The runtime directory, which is in memory, where there is one.
+    pub runtime: Option<PathBuf>,
+    /// Who is told how the host is.
+    pub metrics: Metrics,
     /// The host's Falco.
     pub falco: Falco,
     /// When passes run.
@@ -267,6 +273,11 @@ fn check(
             remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,
+        runtime: match document.paths.runtime {
+            Some(runtime) => Some(base.join(runtime)),
+            None => (document.paths.state == Path::new(document::STATE)).then(|| PathBuf::from(document::RUNTIME)),
+        },
+        metrics: metrics::check(&files, document.metrics)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
             binary: base.join(&document.falco.binary),

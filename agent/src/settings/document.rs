@@ -40,6 +40,9 @@ pub struct Document {
     pub docker: Docker,
     /// Where the drift report is pushed.
     pub report: Option<Report>,
+    /// Who is told how the host is.
+    #[serde(default)]
+    pub metrics: Metrics,
 }
 
 /// `[repository]`.
@@ -95,11 +98,18 @@ pub struct Credentials {
 pub struct Paths {
     /// The state directory.
     pub state: PathBuf,
+    /// The runtime directory, in memory; absent: `/run/falconer` for the default state directory, else none.
+    pub runtime: Option<PathBuf>,
 }
+
+/// The state directory, unless another one is written.
+pub const STATE: &str = "/var/lib/falconer";
+/// The runtime directory that belongs to [`STATE`].
+pub const RUNTIME: &str = "/run/falconer";
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { state: PathBuf::from("/var/lib/falconer") }
+        Self { state: PathBuf::from(STATE), runtime: None }
     }
 }
 
@@ -185,6 +195,16 @@ pub struct Report {
     /// How to get in.
     #[serde(default)]
     pub credentials: Credentials,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where `falconer run` answers `/metrics`, `/healthz` and `/readyz`: `ADDRESS:PORT` or `unix:PATH`.
+    pub listen: Option<String>,
+    /// A file for the textfile collector of node_exporter.
+    pub textfile: Option<PathBuf>,
 }
 
 /// policy.toml, beside agent.toml: what the repository may not widen.

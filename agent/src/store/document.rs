@@ -18,10 +18,12 @@ pub enum Document {
     HostLock,
     /// What artifacts were resolved to where no lockfile is committed.
     Resolution,
+    /// What passes have changed or failed.
+    Events,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 4] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution];
+    pub(super) const ALL: [Self; 5] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Events];
 
     /// Its file's name.
     #[must_use]
@@ -31,6 +33,7 @@ impl Document {
             Self::Status => "status.json",
             Self::HostLock => "host.lock",
             Self::Resolution => "resolution.lock",
+            Self::Events => "events.jsonl",
         }
     }
 
@@ -40,6 +43,7 @@ impl Document {
             Self::Status => "status.json.tmp",
             Self::HostLock => "host.lock.tmp",
             Self::Resolution => "resolution.lock.tmp",
+            Self::Events => "events.jsonl.tmp",
         }
     }
 }
@@ -69,11 +73,19 @@ impl Locked {
         let (name, temporary) = (document.name(), document.temporary());
         match document {
             Document::Ledger => self.root.replace_file(name, temporary, content)?,
-            Document::Status | Document::HostLock | Document::Resolution => {
+            Document::Status | Document::HostLock | Document::Resolution | Document::Events => {
                 self.root.place_file(name, temporary, content)?;
             }
         }
         Ok(true)
+    }
+
+    /// Puts `content` at the end of a document, durably. A crash may leave a part of `content`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append_document(&self, document: Document, content: &[u8]) -> Result<(), StoreError> {
+        Ok(self.root.append_file(document.name(), content)?)
     }
 
     /// Creates a file in the work directory that only we may read, and that is gone when the value is. `name` is a single
