@@ -17,6 +17,7 @@ mod inspect;
 mod lookup;
 mod observe;
 mod publish;
+mod reach;
 mod report;
 mod rooms;
 mod wanted;
@@ -39,6 +40,7 @@ pub use error::{LedgerError, PassError};
 pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
+pub use reach::{Reach, Reached, reach, reach_report};
 pub use rooms::{Agent, Sources};
 
 use observe::{Host, observe};

@@ -42,8 +42,9 @@ pub(super) fn events(
 }
 
 fn text(told: &Told<'_>) -> String {
-    let Event { kind, condition, reason, revision, wanted, generation, evidence, changes, drift, error, omitted, .. } =
-        told.event;
+    let Event {
+        kind, condition, reason, revision, wanted, generation, evidence, changes, drift, error, omitted, ..
+    } = told.event;
     let short = |revision: &Option<falconer_manifests::revision::Revision>| {
         revision.as_ref().map_or("none", |revision| revision.short()).to_owned()
     };
@@ -76,5 +77,8 @@ fn text(told: &Told<'_>) -> String {
     }
     let lines = lines.iter().flat_map(|line| line.lines());
     let clean = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
-    lines.enumerate().map(|(number, line)| format!("{}{}\n", if number == 0 { "" } else { "    " }, clean(line))).collect()
+    lines
+        .enumerate()
+        .map(|(number, line)| format!("{}{}\n", if number == 0 { "" } else { "    " }, clean(line)))
+        .collect()
 }

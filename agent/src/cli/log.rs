@@ -41,7 +41,8 @@ pub(super) fn start(arguments: &Arguments) -> Volume {
     Volume { filter: handle, configured }
 }
 
-type Written = Box<dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>> + Send + Sync>;
+type Written =
+    Box<dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>> + Send + Sync>;
 
 fn layer(format: Option<LogFormat>) -> (Written, Option<std::io::Error>) {
     let mut unreachable = None;

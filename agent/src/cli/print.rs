@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::arguments::Output;
+use crate::doctor::Verdict;
 use crate::error::chain;
 use crate::pass::Preview;
 
@@ -259,4 +260,13 @@ fn condition_style(condition: Condition) -> Style {
         Condition::Failed | Condition::RolledBack | Condition::Stale => AnsiColor::Red,
     };
     Style::new().bold().fg_color(Some(colour.into()))
+}
+
+pub(super) fn verdict_style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Ok => AnsiColor::Green,
+        Verdict::Skipped | Verdict::Warning => AnsiColor::Yellow,
+        Verdict::Failed => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
 }

@@ -129,6 +129,12 @@ pub enum PassError {
         /// The source.
         layout: String,
     },
+    /// A registry or a layout answers, and does not have it.
+    #[error("there is no {what}")]
+    NotThere {
+        /// The reference.
+        what: String,
+    },
     /// Bytes cannot be taken.
     #[error("cannot write")]
     Write(#[source] std::io::Error),
@@ -174,6 +180,7 @@ impl PassError {
             | Self::StaleLock { .. }
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
+            | Self::NotThere { .. }
             | Self::Config { .. } => Remedy::Author,
             Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
@@ -207,6 +214,7 @@ impl PassError {
                 "push a commit on top of the accepted revision; history that hosts follow is not rewritten"
             }
             Self::Config { .. } => "publish the artifact again",
+            Self::NotThere { .. } => "publish it, or correct the reference in fleet.yaml and run `falconer lock`",
             Self::Write(_) => "make room on the disk",
             Self::Signals(_) => "start falconer again",
             Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => {
