@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use falconer_manifests::digest::Digest;
 use falconer_manifests::metrics_text::Counts;
+use falconer_manifests::outcome::Condition;
 use falconer_manifests::status::{LastPass, Status, StatusError};
 use tokio::time::Instant;
 
@@ -181,7 +182,10 @@ impl Answers {
             for change in &status.changes {
                 *memory.counts.changes.entry(change.kind).or_default() += 1;
             }
-            memory.status = Some(status.clone());
+            // What was found and healed is no drift any more.
+            let is_left = status.condition != Condition::InSync;
+            let drift = if is_left { status.drift.clone() } else { Vec::new() };
+            memory.status = Some(status.kept(&drift));
         }
         self.0.files.keep_last_pass(&pass);
         if let Some(status) = &memory.status {

@@ -163,7 +163,7 @@ fn pass_text(text: &mut String, answer: &StatusAnswer, now: u64) {
         return;
     };
     let LastPass { at, milliseconds, outcome, succeeded_at, failures, next_at, error } = pass;
-    row(text, "last pass", &format!("{} ({outcome}, {:.1} s)", ago(*at, now), *milliseconds as f64 / 1000.0));
+    row(text, "last pass", &format!("{} ({outcome}, {milliseconds} ms)", ago(*at, now)));
     if *failures > 0 {
         let success = succeeded_at.map_or("never".to_string(), |at| ago(at, now));
         row(text, "failures", &format!("{failures} in a row; the last success: {success}"));

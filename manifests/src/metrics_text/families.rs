@@ -4,6 +4,7 @@ use alloc::string::ToString;
 
 use super::write::{Kind, Writer, seconds};
 use super::{Counts, Measured};
+use crate::diff::ChangeKind;
 use crate::drift::DriftKind;
 use crate::outcome::{Condition, Evidence};
 use crate::remedy::Remedy;
@@ -33,7 +34,7 @@ pub(super) fn state(writer: &mut Writer, measured: &Measured<'_>) {
     };
     let (applied, wanted) = (revision(&status.revision), revision(&status.wanted));
     writer.sample("falconer_revision_info", &[("applied", &applied), ("wanted", &wanted)], 1);
-    writer.family("falconer_drift", Kind::Gauge, "How much drift there is, by kind.");
+    writer.family("falconer_drift", Kind::Gauge, "How much drift the last pass has left, by kind.");
     for kind in DriftKind::ALL {
         let count = status.drift.iter().filter(|drift| drift.kind == kind).count();
         writer.sample("falconer_drift", &[("kind", kind.as_str())], count);
@@ -85,7 +86,8 @@ pub(super) fn counts(writer: &mut Writer, counts: &Counts) {
     writer.sample("falconer_pass_duration_seconds_count", &[], passes);
     writer.sample("falconer_pass_duration_seconds_sum", &[], seconds(counts.milliseconds));
     writer.family("falconer_changes", Kind::Counter, "Changes of what Falco loads, by kind.");
-    for (kind, changes) in &counts.changes {
+    for kind in ChangeKind::ALL {
+        let changes = counts.changes.get(&kind).copied().unwrap_or(0);
         writer.sample("falconer_changes_total", &[("kind", kind.as_str())], changes);
     }
     writer.family("falconer_fetched_bytes", Kind::Counter, "Bytes of archives that were fetched.");
