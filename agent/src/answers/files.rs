@@ -7,7 +7,7 @@ use falconer_manifests::metrics_text::{Format, Measured, render};
 use falconer_manifests::status::{LastPass, Status};
 
 use crate::error::chain;
-use crate::layout::directory::{Directory, FileError};
+use crate::layout::directory::{Directory, FILE_MODE, FileError};
 use crate::settings::Settings;
 
 const PASS: &str = "pass.json";
@@ -36,8 +36,7 @@ impl Files {
     pub(super) fn keep_last_pass(&self, pass: &LastPass) {
         let Some(runtime) = &self.runtime else { return };
         let Ok(json) = serde_json::to_string_pretty(pass) else { return };
-        let kept = Directory::open_or_create(runtime)
-            .and_then(|directory| directory.place_file(PASS, PASS_TEMPORARY, format!("{json}\n").as_bytes()));
+        let kept = Directory::open_or_create(runtime).and_then(|directory| place_in_memory(&directory, &json));
         if let Err(error) = kept {
             tracing::debug!("the time of this pass cannot be kept: {}", chain(&error));
         }
@@ -59,6 +58,14 @@ impl Files {
             tracing::warn!("the metrics cannot be kept: {}", chain(&error));
         }
     }
+}
+
+/// Replaces pass.json in one step, and does not wait for a disk: after a crash of the machine nobody asks for it.
+fn place_in_memory(runtime: &Directory, json: &str) -> Result<(), FileError> {
+    runtime.remove_file_if_there(PASS_TEMPORARY)?;
+    let mut file = runtime.create_file(PASS_TEMPORARY, FILE_MODE)?;
+    file.write_all(format!("{json}\n").as_bytes())?;
+    runtime.rename(PASS_TEMPORARY, PASS)
 }
 
 fn place(path: &Path, content: &[u8]) -> Result<(), FileError> {
