@@ -1,6 +1,7 @@
 //! Logs: to stderr as text or JSON, or to the journal with fields; and how loud, while the process runs too.
 
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -50,6 +51,13 @@ fn layer(format: Option<LogFormat>) -> (Written, Option<std::io::Error>) {
         match tracing_journald::layer() {
             Ok(journal) => {
                 let journal = journal.with_field_prefix(Some("FALCONER".to_owned()));
+                let journal = journal.with_priority_mappings(PriorityMappings {
+                    error: Priority::Error,
+                    warn: Priority::Warning,
+                    info: Priority::Informational,
+                    debug: Priority::Debug,
+                    trace: Priority::Debug,
+                });
                 return (journal.with_syslog_identifier("falconer".to_owned()).boxed(), None);
             }
             Err(error) => unreachable = format.map(|_| error),
