@@ -22,18 +22,18 @@ use falconer_manifests::status::{LastPass, Status, StatusError};
 use tokio::time::Instant;
 
 use crate::error::chain;
-use crate::http;
-use crate::pass::{self, Agent, Event, Listener, PassError, Refresh};
+use crate::http::{self, Listen};
+use crate::pass::{self, Agent, Event, Listener, PassError, Request};
 use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::systemd::Manager;
 
 pub use files::last_pass;
 
-/// A pass that takes longer is taken for one that is stuck. Fetching everything from slow registries takes less.
-const LONGEST_PASS: Duration = Duration::from_secs(3600);
-/// How late the loop may wake up.
-const LATE: Duration = Duration::from_secs(60);
+/// A pass that takes so many times its deadline is stuck, and so is whoever should have ended it.
+const DEADLINES: u32 = 3;
+/// How late the loop may wake up, in seconds.
+const LATE: u64 = 60;
 
 /// What is told, and to whom. Clones tell the same.
 #[derive(Debug, Clone)]
@@ -41,9 +41,17 @@ pub struct Answers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    files: files::Files,
+    files: Mutex<files::Files>,
     manager: Manager,
+    server: tokio::sync::Mutex<Option<Server>>,
     memory: Mutex<Memory>,
+}
+
+/// Who answers over HTTP.
+#[derive(Debug)]
+struct Server {
+    listen: Listen,
+    task: tokio::task::JoinHandle<()>,
 }
 
 /// What is known of the passes of this process.
@@ -58,26 +66,24 @@ struct Memory {
 }
 
 /// Where the loop is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Phase {
-    /// At work since then.
+    /// About to begin.
+    #[default]
+    Starting,
+    /// At work, and to be done by then in any case.
     Working(Instant),
-    /// Waiting until then.
-    Waiting(Instant),
-}
-
-impl Default for Phase {
-    fn default() -> Self {
-        Self::Working(Instant::now())
-    }
+    /// Waiting until then, in seconds since 1970: that clock may be set.
+    Waiting(u64),
 }
 
 impl Phase {
-    /// Whether this is how a loop that turns looks.
-    fn turns(self, now: Instant) -> bool {
+    /// Whether this is how a loop that turns looks at `moment`, which is `now` in seconds since 1970.
+    fn turns(self, moment: Instant, now: u64) -> bool {
         match self {
-            Self::Working(since) => now < since + LONGEST_PASS,
-            Self::Waiting(until) => now < until + LATE,
+            Self::Starting => true,
+            Self::Working(until) => moment < until,
+            Self::Waiting(until) => now < until.saturating_add(LATE),
         }
     }
 }
@@ -93,22 +99,7 @@ impl Answers {
     pub async fn of_daemon(agent: &mut Agent) -> Self {
         let answers = Self::new(&agent.settings, Manager::of_this_process());
         answers.memory().counts.started_at = now();
-        let counting = answers.clone();
-        agent.sources.report_progress_to(Listener::new(move |event| counting.count_bytes(event)));
-        if let Some(listen) = &agent.settings.metrics.listen {
-            match http::bind(listen).await {
-                Ok(listener) => {
-                    if listen.is_open() {
-                        tracing::warn!(%listen, "metrics can be read by whoever reaches this address");
-                    }
-                    let at = listener.address().map_or_else(|| listen.to_string(), |address| address.to_string());
-                    tracing::info!(listen = %at, "answers /metrics, /healthz and /readyz");
-                    let asked = answers.clone();
-                    drop(tokio::spawn(listener.serve(Arc::new(move |question| asked.answer(question)))));
-                }
-                Err(error) => tracing::error!(hint = error.hint(), "metrics cannot be asked for: {}", chain(&error)),
-            }
-        }
+        answers.follow(agent).await;
         if let Some(silence) = answers.0.manager.watchdog() {
             drop(tokio::spawn(answers.clone().keep_the_watchdog_quiet(silence)));
         }
@@ -116,34 +107,66 @@ impl Answers {
         answers
     }
 
+    /// Follows what the settings of `agent` say, which may be new.
+    async fn follow(&self, agent: &mut Agent) {
+        let counting = self.clone();
+        agent.sources.report_progress_to(Listener::new(move |event| counting.count_bytes(event)));
+        *self.files() = files::Files::new(&agent.settings);
+        let mut server = self.0.server.lock().await;
+        if server.as_ref().map(|server| &server.listen) == agent.settings.metrics.listen.as_ref() {
+            return;
+        }
+        if let Some(Server { task, .. }) = server.take() {
+            task.abort();
+            // It listens until it is gone.
+            let _ended = task.await;
+        }
+        let Some(listen) = &agent.settings.metrics.listen else { return };
+        match http::bind(listen).await {
+            Ok(listener) => {
+                if listen.is_open() {
+                    tracing::warn!(%listen, "metrics can be read by whoever reaches this address");
+                }
+                let at = listener.address().map_or_else(|| listen.to_string(), |address| address.to_string());
+                tracing::info!(listen = %at, "answers /metrics, /healthz and /readyz");
+                let asked = self.clone();
+                let task = tokio::spawn(listener.serve(Arc::new(move |question| asked.answer(question))));
+                *server = Some(Server { listen: listen.clone(), task });
+            }
+            Err(error) => tracing::error!(hint = error.hint(), "metrics cannot be asked for: {}", chain(&error)),
+        }
+    }
+
     fn new(settings: &Settings, manager: Manager) -> Self {
         let files = files::Files::new(settings);
         let memory = Memory { last_pass: files.last_pass(), ..Memory::default() };
-        Self(Arc::new(Inner { files, manager, memory: Mutex::new(memory) }))
+        let (files, memory) = (Mutex::new(files), Mutex::new(memory));
+        Self(Arc::new(Inner { files, manager, server: tokio::sync::Mutex::default(), memory }))
     }
 
     /// Makes a pass at `now`, in seconds since 1970, and tells how it ended.
     ///
     /// # Errors
     /// As [`pass::pass`].
-    pub async fn pass(&self, agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
+    pub async fn pass(&self, agent: &mut Agent, request: Request, now: u64) -> Result<Status, PassError> {
         let begun = Instant::now();
-        self.memory().phase = Phase::Working(begun);
-        let outcome = pass::pass(agent, refresh, now).await;
+        self.memory().phase = Phase::Working(begun + agent.settings.schedule.deadline.saturating_mul(DEADLINES));
+        let outcome = pass::pass(agent, request, now).await;
         self.ended(&outcome, now, begun.elapsed());
         outcome
     }
 
-    /// Tells that the next pass comes in `wait` at the latest.
-    pub fn waits(&self, wait: Duration) {
+    /// Tells that the next pass comes at `due` at the latest, in seconds since 1970.
+    pub fn waits(&self, due: i64) {
+        let due = u64::try_from(due).unwrap_or(0);
         let pass = {
             let mut memory = self.memory();
-            memory.phase = Phase::Waiting(Instant::now() + wait);
+            memory.phase = Phase::Waiting(due);
             let Some(pass) = &mut memory.last_pass else { return };
-            pass.next_at = Some(now().saturating_add(wait.as_secs()));
+            pass.next_at = Some(due);
             pass.clone()
         };
-        self.0.files.keep_last_pass(&pass);
+        self.files().keep_last_pass(&pass);
     }
 
     /// Tells that the settings are read again.
@@ -151,8 +174,9 @@ impl Answers {
         self.0.manager.reloading();
     }
 
-    /// Tells that the settings were read again.
-    pub fn reloaded(&self) {
+    /// Tells that the settings of `agent` were read again, and follows them.
+    pub async fn reread(&self, agent: &mut Agent) {
+        self.follow(agent).await;
         self.0.manager.ready();
     }
 
@@ -187,9 +211,9 @@ impl Answers {
             let drift = if is_left { status.drift.clone() } else { Vec::new() };
             memory.status = Some(status.kept(&drift));
         }
-        self.0.files.keep_last_pass(&pass);
+        self.files().keep_last_pass(&pass);
         if let Some(status) = &memory.status {
-            self.0.files.keep_metrics(status, at);
+            self.files().keep_metrics(status, at);
         }
         self.0.manager.status(&questions::line(&pass, memory.status.as_ref()));
         memory.last_pass = Some(pass);
@@ -215,13 +239,20 @@ impl Answers {
         let mut pace = tokio::time::interval(silence / 2);
         loop {
             pace.tick().await;
-            let phase = self.memory().phase;
-            if phase.turns(Instant::now()) {
+            if self.turns() {
                 self.0.manager.alive();
             } else {
                 tracing::error!("the loop does not turn: the service manager is to start falconer anew");
             }
         }
+    }
+
+    fn turns(&self) -> bool {
+        self.memory().phase.turns(Instant::now(), now())
+    }
+
+    fn files(&self) -> MutexGuard<'_, files::Files> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -11,6 +11,8 @@ mod lock;
 mod log;
 mod print;
 mod progress;
+mod suspend;
+mod sync;
 mod table;
 
 use std::process::ExitCode;
@@ -59,7 +61,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
     };
-    match runtime.block_on(run(&arguments, printer, volume)) {
+    let ended = runtime.block_on(run(&arguments, printer, volume));
+    // What a thread still waits for, a name server for example, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(failure) => fail(printer, &failure),
     }
@@ -67,7 +72,13 @@ pub fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Result<u8, Failure> {
     match &arguments.command {
-        Command::Once { refresh } => host::once(arguments, printer, *refresh).await,
+        Command::Once { refresh, now } => host::once(arguments, printer, *refresh, *now).await,
+        Command::Sync { wait, now, refresh } => {
+            let question = crate::socket::Question { wait: *wait, now: *now, refresh: *refresh };
+            sync::sync(arguments, printer, question).await
+        }
+        Command::Suspend(asked) => suspend::suspend(arguments, printer, asked).await,
+        Command::Resume => suspend::resume(arguments, printer).await,
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
         Command::Run => host::run(arguments, volume).await,
         Command::Status => host::status(arguments, printer).await,

@@ -42,9 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// An address and a port.
-    Tcp(SocketAddr),
+    Address(SocketAddr),
     /// A socket in the file system.
-    Unix(PathBuf),
+    Socket(PathBuf),
 }
 
 impl Listen {
@@ -52,8 +52,8 @@ impl Listen {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         match self {
-            Self::Tcp(address) => !address.ip().is_loopback(),
-            Self::Unix(_) => false,
+            Self::Address(address) => !address.ip().is_loopback(),
+            Self::Socket(_) => false,
         }
     }
 }
@@ -61,8 +61,8 @@ impl Listen {
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Address(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -141,8 +141,8 @@ pub enum Listener {
 /// [`ListenError`].
 pub async fn bind(listen: &Listen) -> Result<Listener, ListenError> {
     let bound = match listen {
-        Listen::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
-        Listen::Unix(path) => bind_socket(path).await.map(Listener::Unix),
+        Listen::Address(address) => TcpListener::bind(address).await.map(Listener::Tcp),
+        Listen::Socket(path) => bind_socket(path).await.map(Listener::Unix),
     };
     bound.map_err(|source| ListenError { listen: listen.clone(), source })
 }

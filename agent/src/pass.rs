@@ -12,6 +12,7 @@ mod apply;
 mod error;
 mod events;
 mod fetch;
+mod gate;
 mod indexes;
 mod inspect;
 mod lookup;
@@ -19,18 +20,21 @@ mod observe;
 mod publish;
 mod reach;
 mod report;
+mod request;
 mod rooms;
 mod wanted;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
 use falconer_manifests::ledger::{Held, Ledger};
-use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
+use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
 use falconer_manifests::status::{Status, StatusError};
+use falconer_manifests::window::Waiting;
 
 use crate::error::chain;
 use crate::git::Repository;
@@ -39,10 +43,13 @@ use crate::store::{Document, Locked, StateDirectory};
 pub use error::{LedgerError, PassError};
 pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
+pub use gate::{suspend, suspension};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
-pub use reach::{Reach, Reached, reach, reach_report};
+pub use reach::{Reached, Surroundings, reach, reach_report};
+pub use request::{Reach, Refresh, Request, Windows};
 pub use rooms::{Agent, Sources};
 
+use gate::Gates;
 use observe::{Host, observe};
 
 /// The bare repository in the state directory.
@@ -50,26 +57,18 @@ const REPOSITORY: &str = "repository.git";
 /// The longest status, in bytes.
 const STATUS_CAP: u64 = 4 << 20;
 
-/// Whether a resolution that is still good may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refresh {
-    /// It may, until it is old.
-    WhenOld,
-    /// Indexes and registries are asked again.
-    Now,
-}
-
 /// Makes one pass at `now`, in seconds since 1970.
 ///
 /// # Errors
 /// When the host cannot be looked at or written to. What is wrong with the desired state, Git, registries or Falco is no
 /// error but a status.
-pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
+pub async fn pass(agent: &mut Agent, request: impl Into<Request>, now: u64) -> Result<Status, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
     let kept = host.observed.ledger.clone();
-    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
+    let intent = gates.hold_back(agent, &state, &host, intent).await?;
 
     let mut round = apply_round(agent, &state, &repository, &mut host, &intent).await?;
     if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, &intent) {
@@ -90,7 +89,8 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
-    let status = Status { error: round.failure, ..status };
+    let opens = round.waiting.as_ref().and_then(|waiting| waiting.opens);
+    let status = Status { error: round.failure, opens, ..status };
     report::write(&state, &report, &status.kept(&drift))?;
     events::remember(&state, &status, now);
     report::push(agent, &mut host.observed.ledger, &report, now).await?;
@@ -104,16 +104,17 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
 ///
 /// # Errors
 /// As [`pass`]. The store and the bare repository may be filled; nothing that Falco sees changes.
-pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Preview, PassError> {
+pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -> Result<Preview, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
-    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
+    let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
     let plan = match &intent.wanted {
         Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
         None => None,
     };
-    Ok(Preview { plan, held: intent.held, failure: intent.failure })
+    Ok(Preview { plan, held: intent.held, failure: intent.failure, waiting })
 }
 
 /// What the next pass would do.
@@ -125,6 +126,8 @@ pub struct Preview {
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
     pub failure: Option<StatusError>,
+    /// Why the next pass would not carry it out yet.
+    pub waiting: Option<Waiting>,
 }
 
 /// How the host is now, without asking anybody but the host: needs no lock and writes nothing.
@@ -137,7 +140,8 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let drift = drift(&host.observed);
     let last = state.read_document(Document::Status, STATUS_CAP)?;
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
-    let failed = last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack));
+    let failed =
+        last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack | Condition::Pending));
     let verdict = match (&failed, host.observed.ledger.good) {
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
         (None, None) if drift.is_empty() => Verdict {
@@ -149,7 +153,8 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     };
     let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
-    Ok(Status { error: failed.and_then(|last| last.error), ..status })
+    let (error, opens) = failed.map(|last| (last.error, last.opens)).unwrap_or_default();
+    Ok(Status { error, opens, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.
@@ -159,6 +164,7 @@ struct Intent {
     target: Target,
     held: Option<Held>,
     failure: Option<StatusError>,
+    waiting: Option<Waiting>,
 }
 
 impl Intent {
@@ -167,7 +173,7 @@ impl Intent {
         let falco = host.observed.falco.version.as_deref();
         let held = host.observed.ledger.held(&wanted.content_digest(), falco);
         match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
-            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
+            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure, waiting: None },
             Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
         }
     }
@@ -176,7 +182,7 @@ impl Intent {
     fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
         let good = host.observed.ledger.good.and_then(|good| host.observed.generations.get(&good)?.record.as_ref());
         let wanted = good.map(|record| record.composition.clone());
-        Self { wanted, target: Target::LastGood, held: None, failure }
+        Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
     }
 }
 
@@ -187,10 +193,13 @@ async fn intent(
     state: &Locked,
     repository: &mut Repository,
     host: &mut Host,
-    refresh: Refresh,
+    request: Request,
     now: u64,
-) -> Intent {
-    let (mut wanted, mut failure) = follow(agent, state, repository, host, refresh, now).await;
+) -> Result<(Intent, Gates), PassError> {
+    let suspension = suspension(state, now)?;
+    let asking = Asking::begin(agent);
+    let mut gates = Gates::of_host(suspension.as_ref());
+    let (mut wanted, mut failure) = follow(agent, state, repository, host, request, &mut gates, now).await;
     if let Some(PassError::Git(error)) = &failure
         && error.is_damage()
     {
@@ -198,15 +207,46 @@ async fn intent(
         (wanted, failure) = match Repository::create_anew(repository.path()) {
             Ok(anew) => {
                 *repository = anew;
-                follow(agent, state, repository, host, refresh, now).await
+                gates = Gates::of_host(suspension.as_ref());
+                follow(agent, state, repository, host, request, &mut gates, now).await
             }
             Err(error) => (None, Some(error.into())),
         };
     }
-    let failure = failure.as_ref().map(status_error);
-    match wanted {
+    drop(asking);
+    let (failure, waiting) = match failure {
+        Some(PassError::Waits(waiting)) => (None, Some(waiting)),
+        failure => (failure, None),
+    };
+    let away = failure.as_ref().filter(|failure| failure.is_of_asking()).map(status_error);
+    let failure = match request.reach {
+        Reach::Everybody => {
+            agent.away = away;
+            failure.as_ref().map(status_error)
+        }
+        Reach::Host => agent.away.clone().or_else(|| failure.as_ref().map(status_error)),
+    };
+    let intent = match wanted {
         Some(wanted) => Intent::after(wanted, host, failure),
-        None => Intent::last_good(host, failure),
+        None => Intent { waiting, ..Intent::last_good(host, failure) },
+    };
+    Ok((intent, gates))
+}
+
+/// While it lives, the pass asks somebody.
+struct Asking(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Asking {
+    fn begin(agent: &Agent) -> Self {
+        let asking = agent.asking();
+        asking.store(true, Ordering::Relaxed);
+        Self(asking)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -217,16 +257,17 @@ async fn follow(
     state: &Locked,
     repository: &mut Repository,
     host: &mut Host,
-    refresh: Refresh,
+    request: Request,
+    gates: &mut Gates,
     now: u64,
 ) -> (Option<Composition>, Option<PassError>) {
-    let followed = wanted::revision(agent, repository, &host.observed.ledger).await;
-    let (revision, failure) = match followed {
-        Ok(revision) => (Some(revision), None),
-        Err(error) => {
-            let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
-            (known, Some(error))
-        }
+    let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
+    let (revision, failure) = match request.reach {
+        Reach::Host => (known, None),
+        Reach::Everybody => match wanted::revision(agent, repository, &host.observed.ledger).await {
+            Ok(revision) => (Some(revision), None),
+            Err(error) => (known, Some(error)),
+        },
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
@@ -234,7 +275,7 @@ async fn follow(
     if host.impaired.is_some() {
         return (None, failure.or_else(|| host.impaired.take()));
     }
-    match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
+    match wanted::composition(agent, state, repository, host, &revision, request, gates, now).await {
         Ok(wanted) => (Some(wanted), failure),
         Err(error) => (None, Some(failure.unwrap_or(error))),
     }
@@ -263,6 +304,7 @@ struct Round {
     changes: Vec<falconer_manifests::diff::Change>,
     drift: Vec<Drift>,
     has_acted: bool,
+    waiting: Option<Waiting>,
 }
 
 async fn apply_round(
@@ -280,6 +322,7 @@ async fn apply_round(
         changes: Vec::new(),
         drift: Vec::new(),
         has_acted: false,
+        waiting: intent.waiting.clone(),
     };
     let Some(wanted) = &intent.wanted else {
         round.drift = drift(&host.observed);
@@ -316,6 +359,9 @@ impl Round {
     fn verdict(&self, host: &Host, drift: &[Drift]) -> Verdict {
         match (&self.failure, &self.plan, &self.outcome) {
             (Some(failure), ..) => failure_verdict(&failure.message, failure.remedy, failure.hint.as_deref()),
+            (None, _, None | Some(Outcome::Unchanged | Outcome::Confirmed { .. })) if self.waiting.is_some() => {
+                self.waiting.as_ref().map_or_else(|| drift_verdict(drift), waiting_verdict)
+            }
             (None, Some(plan), Some(outcome)) => with_doubt(verdict(plan, outcome, self.held.as_ref(), drift), host),
             _ => match &self.held {
                 Some(held) => failure_verdict(&held.sentence(), falconer_manifests::remedy::Remedy::Author, None),

@@ -8,8 +8,10 @@ pub mod document;
 mod environment;
 mod metrics;
 pub mod registries;
+mod schedule;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::window::Window;
 use secrecy::SecretString;
 use url::Url;
 
@@ -28,6 +31,8 @@ use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
 pub use metrics::Metrics;
 pub use registries::Registry;
+pub use schedule::Schedule;
+pub use webhook::{Kind as WebhookKind, Webhook};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -46,8 +51,8 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
-    /// The runtime directory, which is in memory, where there is one.
-    pub runtime: Option<PathBuf>,
+    /// The runtime directory, in memory: the socket that the command line asks the daemon by, and when the last pass was.
+    pub runtime: PathBuf,
     /// Who is told how the host is.
     pub metrics: Metrics,
     /// The host's Falco.
@@ -68,6 +73,10 @@ pub struct Settings {
     pub config_keys: Vec<String>,
     /// Plugins that the repository may place.
     pub plugins: Vec<String>,
+    /// When this host may be changed.
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<Webhook>,
 }
 
 /// A Git repository and how to get in.
@@ -124,15 +133,6 @@ pub struct Falco {
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
     pub settle: Duration,
-}
-
-/// When passes run.
-#[derive(Debug)]
-pub struct Schedule {
-    /// The time between two passes.
-    pub every: Duration,
-    /// How long a resolution without a committed lockfile is good for.
-    pub resolve_every: Duration,
 }
 
 /// The settings cannot be used.
@@ -273,10 +273,6 @@ fn check(
             remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,
-        runtime: match document.paths.runtime {
-            Some(runtime) => Some(base.join(runtime)),
-            None => (document.paths.state == Path::new(document::STATE)).then(|| PathBuf::from(document::RUNTIME)),
-        },
         metrics: metrics::check(&files, document.metrics)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
@@ -285,7 +281,8 @@ fn check(
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
         },
-        schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
+        runtime: runtime(&base, &document.paths),
+        schedule: schedule::check(&files, document.schedule)?,
         drift: document.drift.mode,
         registries,
         docker_config,
@@ -296,8 +293,31 @@ fn check(
         },
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
+        windows: known(&files, document.windows)?,
+        webhook: document.webhook.map(|written| webhook::check(&files, written)).transpose()?,
         base,
     })
+}
+
+/// The directory of the daemon's socket: as written, `/run/falconer` for the usual state directory, else `run` beside it.
+fn runtime(base: &Path, paths: &document::Paths) -> PathBuf {
+    match &paths.runtime {
+        Some(runtime) => base.join(runtime),
+        None if paths.state == Path::new(document::DEFAULT_STATE) => PathBuf::from("/run/falconer"),
+        None => base.join(&paths.state).with_file_name("run"),
+    }
+}
+
+/// Windows whose zones this host knows.
+fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, SettingsError> {
+    let hint = "name a zone of the IANA database, or install the zone files (tzdata)";
+    let unknown = windows.iter().find(|window| crate::zones::find(&window.zone).is_none());
+    match unknown {
+        Some(window) => {
+            Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint))
+        }
+        None => Ok(windows),
+    }
 }
 
 fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {

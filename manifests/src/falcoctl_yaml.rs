@@ -12,7 +12,7 @@ use crate::yaml::{self, Mark, Node, Problems, Value};
 
 mod agent;
 mod artifacts;
-mod duration;
+pub(crate) mod duration;
 mod fleet;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,9 @@
 //!   - host: /etc/falco/falco_rules.local.yaml
 //!   - file: rules/acme.yaml      # in the repository
 //! config: {priority: warning}    # keys of falco.yaml
+//! windows:                       # when hosts may be changed
+//!   - {effect: allow, what: [apply], days: mon-fri, from: "22:00", to: "04:00", zone: Europe/Berlin}
+//! suspend: {reason: freeze, until: 2027-01-04T06:00:00Z}
 //! ```
 
 use alloc::string::{String, ToString};
@@ -24,11 +27,13 @@ use crate::digest::Digest;
 use crate::finding::{Findings, Location};
 use crate::name::{AbsolutePath, ArtifactName, IndexName, RelativePath};
 use crate::reference::Source;
+use crate::window::{Suspension, Window};
 
 mod artifacts;
 mod decode;
 mod rules_files;
 mod version;
+mod windows;
 
 pub use version::VersionRequest;
 
@@ -52,6 +57,10 @@ pub struct DesiredState {
     pub rules_files: Vec<RulesEntry>,
     /// Top-level keys of falco.yaml.
     pub config: Vec<Setting>,
+    /// When hosts may be changed, beside what they say of that themselves.
+    pub windows: Vec<Window>,
+    /// That hosts are not to be changed.
+    pub suspension: Option<Suspension>,
 }
 
 /// An index of artifacts.

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod admit;
 pub mod artifact;
+pub mod backoff;
 pub mod catalog;
 pub mod composition;
 pub mod dependencies;
@@ -40,7 +41,9 @@ pub mod remedy;
 pub mod resolve;
 pub mod revision;
 pub mod rules;
+pub mod schedule;
 pub mod status;
 pub mod tags;
 pub mod version;
+pub mod window;
 pub mod yaml;

@@ -11,6 +11,7 @@ use crate::ledger::{Deaf, HELD_AT_MOST, Held, Ledger};
 use crate::outcome::{Condition, Evidence, Outcome};
 use crate::plan::{Plan, Target};
 use crate::remedy::Remedy;
+use crate::window::Waiting;
 
 /// The ledger after `outcome`, where the pass wanted `wanted` for the reason `target`, with this version of Falco.
 #[must_use]
@@ -154,6 +155,13 @@ pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Ver
         reason: message.to_string(),
         next: step(remedy.as_str(), hint.unwrap_or(act)),
     }
+}
+
+/// The verdict on a pass that left a change for later, and found or left nothing worse.
+#[must_use]
+pub fn waiting_verdict(waiting: &Waiting) -> Verdict {
+    let who = if waiting.opens.is_some() { "agent" } else { Remedy::Operator.as_str() };
+    Verdict { condition: Condition::Pending, reason: waiting.reason.clone(), next: step(who, &waiting.hint) }
 }
 
 fn step(who: &str, hint: &str) -> Next {

@@ -6,6 +6,7 @@ mod last_pass;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactType;
@@ -57,6 +58,9 @@ pub struct Status {
     pub error: Option<StatusError>,
     /// What comes next.
     pub next: Next,
+    /// When a change that waits for a window, or for the end of a suspension, may be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Timestamp>,
 }
 
 /// An artifact as it is on the host.
@@ -131,6 +135,7 @@ impl Status {
             drift,
             error: None,
             next: verdict.next,
+            opens: None,
         }
     }
 

@@ -20,7 +20,7 @@ const METRICS_CAP: u64 = 8 << 20;
 /// Where the files are.
 #[derive(Debug)]
 pub(super) struct Files {
-    runtime: Option<PathBuf>,
+    runtime: PathBuf,
     textfile: Option<PathBuf>,
 }
 
@@ -30,13 +30,12 @@ impl Files {
     }
 
     pub(super) fn last_pass(&self) -> Option<LastPass> {
-        read_last_pass(self.runtime.as_ref()?)
+        read_last_pass(&self.runtime)
     }
 
     pub(super) fn keep_last_pass(&self, pass: &LastPass) {
-        let Some(runtime) = &self.runtime else { return };
         let Ok(json) = serde_json::to_string_pretty(pass) else { return };
-        let kept = Directory::open_or_create(runtime).and_then(|directory| place_in_memory(&directory, &json));
+        let kept = Directory::open_or_create(&self.runtime).and_then(|directory| place_in_memory(&directory, &json));
         if let Err(error) = kept {
             tracing::debug!("the time of this pass cannot be kept: {}", chain(&error));
         }
@@ -82,7 +81,7 @@ fn place(path: &Path, content: &[u8]) -> Result<(), FileError> {
 /// The last pass, as the runtime directory remembers it; `None` where it does not.
 #[must_use]
 pub fn last_pass(settings: &Settings) -> Option<LastPass> {
-    read_last_pass(settings.runtime.as_ref()?)
+    read_last_pass(&settings.runtime)
 }
 
 fn read_last_pass(runtime: &Path) -> Option<LastPass> {

@@ -2,7 +2,6 @@
 
 use falconer_manifests::metrics_text::{Format, Measured, render};
 use falconer_manifests::status::{LastPass, Status, span};
-use tokio::time::Instant;
 
 use super::{Answers, now};
 use crate::http::{Answer, Question};
@@ -30,8 +29,7 @@ impl Answers {
     }
 
     fn health(&self) -> Answer {
-        let turns = self.memory().phase.turns(Instant::now());
-        if turns { Answer::text(200, "ok") } else { Answer::text(503, "the loop does not turn") }
+        if self.turns() { Answer::text(200, "ok") } else { Answer::text(503, "the loop does not turn") }
     }
 
     fn readiness(&self, now: u64) -> Answer {

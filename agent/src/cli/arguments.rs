@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
+use super::suspend::Suspend;
 use crate::settings::DEFAULT_PATH;
 
 /// Keeps Falco hosts in the state that a Git repository declares.
@@ -21,7 +22,7 @@ use crate::settings::DEFAULT_PATH;
   falconer status --output json   say how this host is
   falconer doctor                 check all that falconer needs
 
-Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work."
+Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work or runs already."
 )]
 pub(super) struct Arguments {
     /// The agent's settings
@@ -71,9 +72,28 @@ pub(super) enum Command {
         /// Ask indexes and registries again, even where the last answer is still good
         #[arg(long)]
         refresh: bool,
+        /// Do not wait for a window that is closed
+        #[arg(long)]
+        now: bool,
     },
     /// Make passes for as long as the process lives
     Run,
+    /// Ask the running daemon for a pass now
+    Sync {
+        /// Wait until it has ended, and say how the host is then
+        #[arg(long)]
+        wait: bool,
+        /// Do not wait for a window that is closed
+        #[arg(long)]
+        now: bool,
+        /// Ask indexes and registries again, even where the last answer is still good
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Change nothing on this host until it is resumed
+    Suspend(Suspend),
+    /// End a suspension
+    Resume,
     /// Show what the next pass would change, and change nothing
     Plan {
         /// Ask indexes and registries again, even where the last answer is still good

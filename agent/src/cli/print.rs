@@ -94,6 +94,7 @@ impl Printer {
             "steps": plan.map(|plan| plan.steps.as_slice()).unwrap_or_default(),
             "held": preview.held,
             "error": preview.failure,
+            "waiting": preview.waiting.as_ref().map(|waiting| json!({"reason": waiting.reason, "opens": waiting.opens})),
         });
         self.answer(&preview_text(preview), &value);
     }
@@ -201,6 +202,10 @@ fn preview_text(preview: &Preview) -> String {
         if let Some(hint) = &failure.hint {
             row(&mut text, "hint", hint);
         }
+    }
+    if let Some(waiting) = &preview.waiting {
+        row(&mut text, "waiting", &waiting.reason);
+        row(&mut text, "hint", &waiting.hint);
     }
     let Some(plan) = &preview.plan else { return text };
     row(&mut text, "revision", plan.revision.short());

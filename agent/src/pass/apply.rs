@@ -126,7 +126,7 @@ pub(super) async fn apply(
     Ok(outcome)
 }
 
-async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
+pub(super) async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Result<(), PassError> {
     let steps = plan.steps.iter().filter_map(|step| match step {
         Step::Fetch(fetch) => Some((fetch, Blob { digest: fetch.layer.clone(), size: fetch.size })),
         _ => None,

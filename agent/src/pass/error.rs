@@ -6,6 +6,7 @@ use falconer_manifests::generation::DraftError;
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
+use falconer_manifests::window::Waiting;
 
 use crate::archive::ArchiveError;
 use crate::falco::FalcoError;
@@ -107,6 +108,12 @@ pub enum PassError {
         /// The revision that the branch names now.
         to: Revision,
     },
+    /// Nothing may be asked of a registry now.
+    #[error("{}", .0.reason)]
+    Waits(Waiting),
+    /// Artifacts were never resolved for this revision, and only the host was to be looked at.
+    #[error("the artifacts of revision {} are not resolved yet", .0.short())]
+    NotResolved(Revision),
     /// The config blob of an artifact is not what it must be.
     #[error("the config of {artifact} is not well-formed")]
     Config {
@@ -182,9 +189,16 @@ impl PassError {
             | Self::Rewritten { .. }
             | Self::NotThere { .. }
             | Self::Config { .. } => Remedy::Author,
+            Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
             Self::Ledger(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
+    }
+
+    /// Whether somebody could not be asked: Git, an index or a registry.
+    #[must_use]
+    pub const fn is_of_asking(&self) -> bool {
+        matches!(self, Self::Git(_) | Self::Registry(_) | Self::Index(_))
     }
 
     /// The next act.
@@ -213,6 +227,8 @@ impl PassError {
             Self::Rewritten { .. } => {
                 "push a commit on top of the accepted revision; history that hosts follow is not rewritten"
             }
+            Self::Waits(waiting) => return Some(waiting.hint.clone()),
+            Self::NotResolved(_) => "nothing: the next pass asks for them",
             Self::Config { .. } => "publish the artifact again",
             Self::NotThere { .. } => "publish it, or correct the reference in fleet.yaml and run `falconer lock`",
             Self::Write(_) => "make room on the disk",

@@ -21,7 +21,7 @@ const LOCKFILE_CAP: u64 = 1 << 20;
 
 /// What was reached.
 #[derive(Debug)]
-pub struct Reach {
+pub struct Surroundings {
     /// The tip of the branch, or why it cannot be followed.
     pub branch: Result<Revision, PassError>,
     /// Why it is not known what the desired state needs; `None` when it is.
@@ -45,18 +45,18 @@ pub struct Reached {
 ///
 /// # Errors
 /// When the state directory cannot be used.
-pub async fn reach(agent: &mut Agent) -> Result<Reach, PassError> {
+pub async fn reach(agent: &mut Agent) -> Result<Surroundings, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let known = ledger(&state)?;
     let branch = revision(agent, &mut repository, &known).await;
     let newest = branch.as_ref().ok().or(known.revision.as_ref()).filter(|newest| repository.has(newest));
-    let Some(newest) = newest else { return Ok(Reach { branch, desired: None, sources: Vec::new() }) };
+    let Some(newest) = newest else { return Ok(Surroundings { branch, desired: None, sources: Vec::new() }) };
     let (desired, sources) = match needs(agent, &state, &repository, newest) {
         Ok((desired, lockfile)) => (None, sources(agent, &desired, lockfile.as_ref()).await),
         Err(error) => (Some(error), Vec::new()),
     };
-    Ok(Reach { branch, desired, sources })
+    Ok(Surroundings { branch, desired, sources })
 }
 
 /// The desired state and the lockfile that answers it: the committed one, else the last resolution.

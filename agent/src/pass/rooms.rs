@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
+use falconer_manifests::status::StatusError;
 
 use super::PassError;
 use super::fetch::Listener;
@@ -32,6 +34,10 @@ pub struct Agent {
     pub(super) report: Option<Remote>,
     /// The host's Falco.
     pub falco: FalcoSettings,
+    /// Who could not be asked when somebody was asked last: a look at the host alone still says so.
+    pub(super) away: Option<StatusError>,
+    /// Whether the pass is asking somebody just now, and has not begun to change anything.
+    pub(super) asking: Arc<AtomicBool>,
 }
 
 /// Where artifacts come from: registries, indexes, and layouts relative to a directory.
@@ -67,6 +73,8 @@ impl Agent {
                 http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
             },
+            away: None,
+            asking: Arc::default(),
             settings,
         })
     }
@@ -75,6 +83,13 @@ impl Agent {
     #[must_use]
     pub fn include(&self) -> AbsolutePath {
         composition::include_path(&self.settings.state)
+    }
+
+    /// Whether a pass of this agent is asking somebody, and has not begun to change anything; to be looked at while the
+    /// pass runs.
+    #[must_use]
+    pub fn asking(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asking)
     }
 
     /// How long Falco may take to take a generation up, and how long it must stay well after that.

@@ -13,8 +13,10 @@ use falconer_manifests::name::{ArtifactName, RelativePath};
 use falconer_manifests::resolve::{Platforms, Previous, Update};
 use falconer_manifests::revision::Revision;
 
+use super::gate::Gates;
 use super::observe::Host;
-use super::{Agent, PassError, Refresh};
+use super::request::{Reach, Refresh, Request};
+use super::{Agent, PassError};
 use crate::git::{Lineage, Repository};
 use crate::store::{Document, Locked};
 
@@ -50,7 +52,7 @@ pub(super) async fn revision(
     }
 }
 
-/// What `revision` asks of this host.
+/// What `revision` asks of this host; `gates` then tells what of it is held back.
 ///
 /// # Errors
 /// What is wrong with the desired state, or what keeps it from being resolved.
@@ -60,20 +62,22 @@ pub(super) async fn composition(
     repository: &Repository,
     host: &mut Host,
     revision: &Revision,
-    refresh: Refresh,
+    request: Request,
+    gates: &mut Gates,
     now: u64,
 ) -> Result<Composition, PassError> {
     let read = |path: &RelativePath| document(agent, repository, revision, path);
     let missing = || PassError::NoDocument { revision: revision.clone(), path: at(agent, &fleet::path()) };
     let text = read(&fleet::path())?.ok_or_else(missing)?;
     let desired = fleet::parse(at(agent, &fleet::path()).as_str(), &text)?;
+    *gates = std::mem::take(gates).with(agent, &desired, request, now)?;
     may_set(agent, &desired)?;
     let lockfile = match read(&lockfile::path())? {
         Some(text) => committed(agent, &desired, revision, &text)?,
         None if agent.settings.repository.lock_required => {
             return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
         }
-        None => resolved(agent, state, host, &desired, refresh, now).await?,
+        None => resolved(agent, state, host, &desired, revision, (request, gates), now).await?,
     };
     let files = repository_files(agent, repository, revision, &desired)?;
     may_place(agent, &desired, &lockfile)?;
@@ -162,7 +166,8 @@ async fn resolved(
     state: &Locked,
     host: &mut Host,
     desired: &DesiredState,
-    refresh: Refresh,
+    revision: &Revision,
+    (request, gates): (Request, &Gates),
     now: u64,
 ) -> Result<Lockfile, PassError> {
     let kept = state.read_document(Document::Resolution, DOCUMENT_CAP)?;
@@ -170,10 +175,18 @@ async fn resolved(
     let good_for = agent.settings.schedule.resolve_every.as_secs();
     // A clock that was set back makes a resolution old, not young for ever.
     let is_young = |at: u64| at <= now && now - at < good_for;
+    let answers = |kept: &Lockfile| kept.inputs == fleet::inputs_digest(desired);
+    // Where nobody may be asked, an old answer is better than none.
+    let not_asking = match (gates.keeps_from_asking(), request.reach) {
+        (Some(waiting), _) => Some(PassError::Waits(waiting)),
+        (None, Reach::Host) => Some(PassError::NotResolved(revision.clone())),
+        (None, Reach::Everybody) => None,
+    };
+    if let Some(not_asking) = not_asking {
+        return kept.filter(answers).ok_or(not_asking);
+    }
     let is_good = |kept: &Lockfile| {
-        refresh == Refresh::WhenOld
-            && kept.inputs == fleet::inputs_digest(desired)
-            && host.observed.ledger.resolved_at.is_some_and(is_young)
+        request.refresh == Refresh::WhenOld && answers(kept) && host.observed.ledger.resolved_at.is_some_and(is_young)
     };
     match kept.clone().filter(is_good) {
         Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),

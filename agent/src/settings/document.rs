@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use falconer_manifests::plan::DriftMode;
+use falconer_manifests::window::Window;
 use serde::{Deserialize, Deserializer};
 
-use super::registries;
+use super::{registries, webhook};
 
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -43,6 +44,11 @@ pub struct Document {
     /// Who is told how the host is.
     #[serde(default)]
     pub metrics: Metrics,
+    /// When this host may be changed.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<webhook::Written>,
 }
 
 /// `[repository]`.
@@ -98,18 +104,16 @@ pub struct Credentials {
 pub struct Paths {
     /// The state directory.
     pub state: PathBuf,
-    /// The runtime directory, in memory; absent: `/run/falconer` for the default state directory, else none.
+    /// The directory of the socket that the command line asks the daemon by.
     pub runtime: Option<PathBuf>,
 }
 
-/// The state directory, unless another one is written.
-pub const STATE: &str = "/var/lib/falconer";
-/// The runtime directory that belongs to [`STATE`].
-pub const RUNTIME: &str = "/run/falconer";
+/// The state directory unless something else is said.
+pub const DEFAULT_STATE: &str = "/var/lib/falconer";
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { state: PathBuf::from(STATE), runtime: None }
+        Self { state: PathBuf::from(DEFAULT_STATE), runtime: None }
     }
 }
 
@@ -156,15 +160,20 @@ pub enum ConfigMode {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The time between two passes.
-    pub every: Period,
+    /// The time between two passes; default: 5m.
+    pub every: Option<Period>,
+    /// Instead of it, the times of a calendar.
+    pub cron: Option<String>,
     /// How long a resolution without a committed lockfile is good for.
     pub resolve_every: Period,
+    /// How long a pass may take.
+    pub deadline: Period,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { every: Period(Duration::from_secs(300)), resolve_every: Period(Duration::from_secs(3600)) }
+        let (resolve_every, deadline) = (Duration::from_secs(3600), Duration::from_secs(1800));
+        Self { every: None, cron: None, resolve_every: Period(resolve_every), deadline: Period(deadline) }
     }
 }
 

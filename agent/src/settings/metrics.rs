@@ -28,11 +28,11 @@ pub(super) fn check(files: &Files<'_>, written: document::Metrics) -> Result<Met
 /// Where to listen, as `key` says it: `ADDRESS:PORT` or `unix:PATH`.
 pub(super) fn listen(files: &Files<'_>, key: &str, text: &str) -> Result<Listen, SettingsError> {
     if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-        return Ok(Listen::Unix(files.base.join(path)));
+        return Ok(Listen::Socket(files.base.join(path)));
     }
     let hint = "write an address with a port, like 127.0.0.1:9376 or [::1]:9376, or a socket, like unix:/run/falconer/metrics.sock";
     text.parse()
-        .map(Listen::Tcp)
+        .map(Listen::Address)
         .map_err(|_| files.refused(key, &format!("`{text}` is neither an address with a port nor a socket"), hint))
 }
 
@@ -55,7 +55,7 @@ mod tests {
         {
             assert_eq!(checked(text).unwrap().unwrap().is_open(), open, "{text}");
         }
-        assert_eq!(checked("unix:a.sock").unwrap(), Some(Listen::Unix("/etc/falconer/a.sock".into())));
+        assert_eq!(checked("unix:a.sock").unwrap(), Some(Listen::Socket("/etc/falconer/a.sock".into())));
         for wrong in ["", "9376", "localhost:9376", "unix:", "http://127.0.0.1:9376", "127.0.0.1"] {
             let error = checked(wrong).unwrap_err();
             assert!(error.to_string().contains("metrics.listen") && error.hint().contains("127.0.0.1:9376"), "{error}");

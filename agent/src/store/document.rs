@@ -18,12 +18,15 @@ pub enum Document {
     HostLock,
     /// What artifacts were resolved to where no lockfile is committed.
     Resolution,
+    /// That nothing is to be changed.
+    Suspension,
     /// What passes have changed or failed.
     Events,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 5] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Events];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Suspension, Self::Events];
 
     /// Its file's name.
     #[must_use]
@@ -33,6 +36,7 @@ impl Document {
             Self::Status => "status.json",
             Self::HostLock => "host.lock",
             Self::Resolution => "resolution.lock",
+            Self::Suspension => "suspension",
             Self::Events => "events.jsonl",
         }
     }
@@ -43,6 +47,7 @@ impl Document {
             Self::Status => "status.json.tmp",
             Self::HostLock => "host.lock.tmp",
             Self::Resolution => "resolution.lock.tmp",
+            Self::Suspension => "suspension.tmp",
             Self::Events => "events.jsonl.tmp",
         }
     }
@@ -61,7 +66,7 @@ impl StateDirectory {
 
 impl Locked {
     /// Replaces a document in one step; gives whether it was another one before. When it was not, nothing is written. A
-    /// crash leaves the old document or the new one, whole. The ledger is durable when this returns; the others, which
+    /// crash leaves the old document or the new one, whole. The ledger and a suspension are durable when this returns; the others, which
     /// every pass can make anew, are with the next ledger or the next lock.
     ///
     /// # Errors
@@ -72,7 +77,7 @@ impl Locked {
         }
         let (name, temporary) = (document.name(), document.temporary());
         match document {
-            Document::Ledger => self.root.replace_file(name, temporary, content)?,
+            Document::Ledger | Document::Suspension => self.root.replace_file(name, temporary, content)?,
             Document::Status | Document::HostLock | Document::Resolution | Document::Events => {
                 self.root.place_file(name, temporary, content)?;
             }

