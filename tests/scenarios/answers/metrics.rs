@@ -155,8 +155,8 @@ fn whoever_asks_badly_gets_little_and_stops_nobody() {
     // All places are taken by those who say nothing, and the passes go on.
     let silent: Vec<_> = (0..40).map(|_| connect()).collect();
     std::fs::rename(host.path("away"), host.path("fleet")).unwrap();
-    std::fs::write(host.path("etc/falco.yaml"), host.read("etc/falco.yaml") + "\n").unwrap();
-    daemon.wait_for(SOON, |daemon| daemon.log().contains("condition=\"InSync\""));
+    let _asked = host.falconer(["sync", "--wait"]).ended_with(0);
+    assert!(daemon.log().contains("condition=\"InSync\""), "{}", daemon.log());
     drop(silent);
     let waiting = connect();
     waiting.set_read_timeout(Some(Duration::from_secs(12))).unwrap();
