@@ -2,8 +2,11 @@
 
 mod arguments;
 mod artifact;
+mod collect;
+mod diff;
 mod doctor;
 mod events;
+mod history;
 mod host;
 mod import;
 mod index;
@@ -11,6 +14,7 @@ mod lock;
 mod log;
 mod print;
 mod progress;
+mod rollback;
 mod suspend;
 mod sync;
 mod table;
@@ -84,11 +88,16 @@ async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Re
         Command::Status => host::status(arguments, printer).await,
         Command::Events { number, since } => events::events(arguments, printer, *number, *since),
         Command::Doctor => doctor::doctor(arguments, printer).await,
+        Command::History => history::history(arguments, printer),
+        Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
+        Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
+        Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await
         }
+        Command::Collect(request) => collect::collect(printer, request).await,
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),

@@ -71,6 +71,7 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         falco: FalcoWatch::new(&agent.falco),
         pace: pace::Pace::new(),
     };
+    agent.tell_in_background();
     let answers = Answers::of_daemon(&mut agent).await;
     let mut timing = Timing::default();
     let mut wake = Wake::Started;
@@ -203,7 +204,7 @@ async fn settle(agent: &Agent, made: &Made, senses: &mut Senses) -> bool {
         return made.changed;
     }
     wake::drained(&mut senses.files).await;
-    let heals = agent.settings.drift == DriftMode::Heal && status.condition == Condition::InSync;
+    let heals = agent.settings.drift.mode == DriftMode::Heal && status.condition == Condition::InSync;
     // Our own writes were forgotten, and with them what somebody else did at the same time.
     heals && pass::status(agent).await.is_ok_and(|left| !left.drift.is_empty())
 }
@@ -237,6 +238,7 @@ async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
         }
     };
     std::mem::swap(agent, &mut new);
+    agent.tell_in_background();
     senses.files = watch(agent);
     senses.falco = FalcoWatch::new(&agent.falco);
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "agent.toml was read again");

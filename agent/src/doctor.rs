@@ -95,8 +95,8 @@ pub async fn examine(config: &Path, now: u64) -> Vec<Check> {
     checks.extend(host::state(&agent, now));
     checks.extend(host::schedule(&agent, now));
     checks.extend(network::repository(&mut agent).await);
-    checks.push(network::report(&mut agent).await);
+    checks.push(network::report(&agent).await);
     checks.extend(falco::falco(&agent).await);
-    checks.push(falco::second_managers());
+    checks.extend(falco::second_managers(&agent).await);
     checks
 }

@@ -1,52 +1,64 @@
 //! The pass: the line from a revision to a confirmed generation, once, top to bottom.
 //!
 //! ```text
-//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
+//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─admit(Facts)─▶ compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
 //! ```
 //!
 //! A pass looks at what is really there and plans from it; it relies on nothing that an earlier pass left in memory. So a
 //! crash at any point is followed by an ordinary pass, and rolling back is one too: what failed is held, and the next
 //! round plans for the last good generation.
 
+mod admitted;
 mod apply;
+mod difference;
 mod error;
 mod events;
 mod fetch;
 mod gate;
+mod history;
 mod indexes;
 mod inspect;
 mod lookup;
+mod notes;
 mod observe;
 mod publish;
 mod reach;
 mod report;
 mod request;
+mod rollback;
 mod rooms;
 mod wanted;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Held, Ledger};
-use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
+use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
-use falconer_manifests::status::{Status, StatusError};
+use falconer_manifests::status::{Note, Status, StatusError};
 use falconer_manifests::window::Waiting;
 
 use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
+pub use difference::{Difference, FileDifference, difference};
 pub use error::{LedgerError, PassError};
 pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
 pub use gate::{suspend, suspension};
+pub use history::{Generation, History, history};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
-pub use reach::{Reached, Surroundings, reach, reach_report};
+pub use lookup::Resolved;
+pub use reach::{Reached, Surroundings, reach};
+pub use report::{Probe, SinkError, probe};
 pub use request::{Reach, Refresh, Request, Windows};
+pub use rollback::{RollbackError, rollback, undo_rollback};
 pub use rooms::{Agent, Sources};
 
 use gate::Gates;
@@ -70,34 +82,65 @@ pub async fn pass(agent: &mut Agent, request: impl Into<Request>, now: u64) -> R
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
     let intent = gates.hold_back(agent, &state, &host, intent).await?;
 
-    let mut round = apply_round(agent, &state, &repository, &mut host, &intent).await?;
-    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, &intent) {
-        host = observe_again(agent, &state, &host).await?;
+    let ended = carry_out(agent, &state, &repository, host, &intent, &kept).await?;
+    events::remember(&state, &ended.status, now);
+    // Whoever is told may take its time, or make a pass itself.
+    drop((repository, state));
+    Ok(ended.told(agent, now).await)
+}
+
+/// How a pass ended, before anybody is told.
+struct Ended {
+    status: Status,
+    report: HostLock,
+    /// The condition in the last report.
+    before: Option<Condition>,
+}
+
+impl Ended {
+    async fn told(self, agent: &mut Agent, now: u64) -> Status {
+        report::tell(agent, &self.report, &self.status, self.before, now).await;
+        self.status
+    }
+}
+
+/// Carries an intent out, and falls back where what it leads to is not taken up; then writes down how the host is. `kept`
+/// is the ledger as it is on disk.
+async fn carry_out(
+    agent: &mut Agent,
+    state: &Locked,
+    repository: &Repository,
+    mut host: Host,
+    intent: &Intent,
+    kept: &Ledger,
+) -> Result<Ended, PassError> {
+    let mut round = apply_round(agent, state, repository, &mut host, intent).await?;
+    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, intent) {
+        host = observe_again(agent, state, &host).await?;
         let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.clone());
         if fallen_back.target == Target::LastGood {
-            let rolled_back = apply_round(agent, &state, &repository, &mut host, &fallen_back).await?;
+            let rolled_back = apply_round(agent, state, repository, &mut host, &fallen_back).await?;
             round = round.followed_by(rolled_back);
         }
     }
     if round.has_acted {
-        host = observe_again(agent, &state, &host).await?;
+        host = observe_again(agent, state, &host).await?;
     }
     let drift = drift(&host.observed);
-    let verdict = round.verdict(&host, &drift);
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(state, round.verdict(&host, &drift))?;
+    let (report, before) = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
+    let notes = notes::notes(agent, &host, state.leftovers());
     let opens = round.waiting.as_ref().and_then(|waiting| waiting.opens);
-    let status = Status { error: round.failure, opens, ..status };
-    report::write(&state, &report, &status.kept(&drift))?;
-    events::remember(&state, &status, now);
-    report::push(agent, &mut host.observed.ledger, &report, now).await?;
-    if host.observed.ledger != kept {
-        keep_ledger(&state, &host.observed.ledger)?;
+    let status = Status { error: round.failure, unchecked: host.unchecked, notes, opens, ..status };
+    report::write(state, &report, &status.kept(&drift))?;
+    if host.observed.ledger != *kept {
+        keep_ledger(state, &host.observed.ledger)?;
     }
-    Ok(status)
+    Ok(Ended { status, report, before })
 }
 
 /// What the next pass would do, without doing it; `Err` of the inner result is what keeps the desired state from being had.
@@ -111,10 +154,11 @@ pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
     let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
     let plan = match &intent.wanted {
-        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
+        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
         None => None,
     };
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, waiting })
+    let notes = notes::notes(agent, &host, state.leftovers());
+    Ok(Preview { plan, held: intent.held, failure: intent.failure, unchecked: host.unchecked, notes, waiting })
 }
 
 /// What the next pass would do.
@@ -126,6 +170,10 @@ pub struct Preview {
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
     pub failure: Option<StatusError>,
+    /// What the wanted artifacts need and nobody could check.
+    pub unchecked: Vec<Unchecked>,
+    /// What is worth knowing of the host.
+    pub notes: Vec<Note>,
     /// Why the next pass would not carry it out yet.
     pub waiting: Option<Waiting>,
 }
@@ -140,8 +188,10 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let drift = drift(&host.observed);
     let last = state.read_document(Document::Status, STATUS_CAP)?;
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
-    let failed =
-        last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack | Condition::Pending));
+    let mut notes = notes::notes(agent, &host, &[]);
+    notes.extend(notes::of_leftovers(last.as_ref()));
+    let counts = |condition| matches!(condition, Condition::Failed | Condition::RolledBack | Condition::Pending);
+    let failed = last.filter(|last| counts(last.condition));
     let verdict = match (&failed, host.observed.ledger.good) {
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
         (None, None) if drift.is_empty() => Verdict {
@@ -151,10 +201,12 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
         },
         _ => with_doubt(drift_verdict(&drift), &host),
     };
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(&state, verdict)?;
+    let (report, _) = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
+    let reporting = report::reporting(&state)?.map(|reporting| reporting.status());
     let (error, opens) = failed.map(|last| (last.error, last.opens)).unwrap_or_default();
-    Ok(Status { error, opens, ..status })
+    Ok(Status { error, opens, report: reporting, notes, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.
@@ -174,14 +226,16 @@ impl Intent {
         let held = host.observed.ledger.held(&wanted.content_digest(), falco);
         match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
             None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure, waiting: None },
-            Some(held) => Self { held: Some(held), ..Self::last_good(host, failure) },
+            Some(held) => {
+                let wanted = host.observed.instead_of(&held).map(|record| record.composition.clone());
+                Self { wanted, target: Target::LastGood, held: Some(held), failure, waiting: None }
+            }
         }
     }
 
     /// The last good generation, because the desired state cannot be had.
     fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
-        let good = host.observed.ledger.good.and_then(|good| host.observed.generations.get(&good)?.record.as_ref());
-        let wanted = good.map(|record| record.composition.clone());
+        let wanted = host.observed.fallback().map(|record| record.composition.clone());
         Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
     }
 }
@@ -328,7 +382,7 @@ async fn apply_round(
         round.drift = drift(&host.observed);
         return Ok(round);
     };
-    let plan = plan(wanted, intent.target, &host.observed, agent.settings.drift)?;
+    let plan = plan(wanted, intent.target, &host.observed, &agent.settings.drift)?;
     round.has_acted = !plan.steps.is_empty();
     round.changes.clone_from(&plan.changes);
     round.drift.clone_from(&plan.drift);
@@ -374,6 +428,9 @@ impl Round {
 /// Says so where a Falco runs and nothing shows that it has loaded what is live.
 fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
     let ledger = &host.observed.ledger;
+    if let Some(deaf) = host.observed.deaf() {
+        return deaf_verdict(deaf, verdict);
+    }
     if verdict.condition == Condition::InSync && host.process.is_some() && ledger.evidence == Evidence::None {
         verdict.reason = "Falco runs, and does not tell whether it has loaded this generation".to_string();
         verdict.next.hint =
@@ -386,6 +443,7 @@ fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
 async fn observe_again(agent: &Agent, state: &StateDirectory, before: &Host) -> Result<Host, PassError> {
     let mut host = observe(agent, state).await?;
     host.observed.ledger = before.observed.ledger.clone();
+    host.unchecked.clone_from(&before.unchecked);
     Ok(host)
 }
 

@@ -19,7 +19,7 @@ use crate::settings::{self, Settings};
 use crate::store::StoreError;
 
 /// Drift or changes are pending.
-const PENDING: u8 = 2;
+pub(super) const PENDING: u8 = 2;
 
 pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool, at_once: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
@@ -29,7 +29,7 @@ pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool,
     let answers = Answers::of_one_pass(&agent.settings);
     let status = answers.pass(&mut agent, request, now()).await?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(status.condition.exit_code())

@@ -22,7 +22,11 @@ pub(super) fn tell(outcome: &Result<Status, PassError>) -> Told {
     match outcome {
         Ok(status) => {
             for change in &status.changes {
-                tracing::info!(kind = change.kind.as_str(), name = %change.name, because = %change.because, "changed");
+                let (kind, cause) = (change.kind.as_str(), change.kind.cause().as_str());
+                tracing::info!(kind, cause, name = %change.name, because = %change.because, "changed");
+            }
+            for note in &status.notes {
+                tracing::warn!(hint = %note.hint, "{}", note.message);
             }
             for drift in &status.drift {
                 tracing::warn!(kind = drift.kind.as_str(), path = %drift.path, observed = %drift.observed, "drift");

@@ -1,15 +1,14 @@
 //! The host's Falco, and whoever else manages it.
 
-use std::path::Path;
-
 use falconer_manifests::falco_answers::FalcoVersion;
 use falconer_manifests::falco_config::{self, Adoption};
+use falconer_manifests::status::NoteKind;
 use rustix::process::{Pid, test_kill_process};
 
 use super::Check;
 use crate::error::chain;
 use crate::falco::{self, NoAnswer, Presence};
-use crate::pass::Agent;
+use crate::pass::{self, Agent};
 
 /// How the metrics of Falco are switched on.
 const METRICS_HINT: &str = "set `metrics.enabled`, `webserver.enabled` and `webserver.prometheus_metrics_enabled`, e.g. in `config` of fleet.yaml; \
@@ -102,37 +101,13 @@ async fn process(agent: &Agent) -> Vec<Check> {
 }
 
 /// Whoever else changes what Falco loads.
-pub(super) fn second_managers() -> Check {
+pub(super) async fn second_managers(agent: &Agent) -> Vec<Check> {
     let name = "second managers";
-    let Ok(processes) = fs_err::read_dir("/proc") else { return Check::skipped(name, "/proc cannot be read") };
-    let followers = processes.filter_map(Result::ok).filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let arguments = fs_err::read(entry.path().join("cmdline")).ok()?;
-        let words: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        follows(&words.iter().map(AsRef::as_ref).collect::<Vec<_>>()).then(|| pid.to_string())
-    });
-    let followers: Vec<_> = followers.collect();
-    if followers.is_empty() {
-        return Check::ok(name, "no `falcoctl artifact follow` runs");
-    }
-    let hint = "end it for good: systemctl mask --now falcoctl-artifact-follow.service";
-    Check::warning(name, format!("`falcoctl artifact follow` runs: process {}", followers.join(", ")), hint)
-}
-
-fn follows(words: &[&str]) -> bool {
-    let program = words.first().map(Path::new).and_then(Path::file_name);
-    program.is_some_and(|program| program == "falcoctl") && words.contains(&"artifact") && words.contains(&"follow")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_follower_is_known_by_its_arguments() {
-        assert!(follows(&["/usr/bin/falcoctl", "artifact", "follow", "--allowed-types=rulesfile"]));
-        for other in [&["falcoctl", "artifact", "install"][..], &["vi", "falcoctl", "artifact", "follow"], &[]] {
-            assert!(!follows(other), "{other:?}");
-        }
-    }
+    let notes = match pass::status(agent).await {
+        Ok(status) => status.notes,
+        Err(error) => return vec![Check::of(name, &error)],
+    };
+    let found = notes.into_iter().filter(|note| note.kind == NoteKind::SecondManager);
+    let found: Vec<_> = found.map(|note| Check::warning(name, note.message, note.hint)).collect();
+    if found.is_empty() { vec![Check::ok(name, "nobody else writes what Falco loads")] } else { found }
 }

@@ -1,8 +1,7 @@
 //! Git, indexes, registries, and where reports go.
 
 use super::Check;
-use crate::git::Probe;
-use crate::pass::{Agent, Reached, reach, reach_report};
+use crate::pass::{Agent, Probe, Reached, probe, reach};
 
 /// The desired-state repository and all that its desired state needs.
 pub(super) async fn repository(agent: &mut Agent) -> Vec<Check> {
@@ -37,16 +36,15 @@ fn source(reached: &Reached) -> Check {
 }
 
 /// The drift report: nothing is changed by trying.
-pub(super) async fn report(agent: &mut Agent) -> Check {
+pub(super) async fn report(agent: &Agent) -> Check {
     let name = "report";
-    match reach_report(agent).await {
+    match probe(&agent.settings).await {
         None => Check::skipped(name, "is pushed nowhere: agent.toml has no [report]"),
-        Some(Ok(Probe::Pushed(commit))) => {
-            Check::ok(name, format!("a push is taken; the last report is {}", commit.short()))
-        }
+        Some(Ok(Probe::Pushed)) => Check::ok(name, "a push is taken"),
         Some(Ok(Probe::Offered)) => {
             Check::ok(name, "the server lets us in; the first report will show whether it takes a push")
         }
+        Some(Ok(Probe::Answers)) => Check::ok(name, "the server answers; a report will show whether it takes one"),
         Some(Ok(Probe::Local)) => Check::ok(name, "the repository is a directory of this host"),
         Some(Err(error)) => Check::of(name, &error),
     }

@@ -112,7 +112,7 @@ impl Gates {
 
     fn fetches(&self, agent: &Agent, host: &Host, intent: &Intent) -> Result<bool, PassError> {
         let Some(wanted) = &intent.wanted else { return Ok(false) };
-        let plan = plan(wanted, intent.target, &host.observed, agent.settings.drift)?;
+        let plan = plan(wanted, intent.target, &host.observed, &agent.settings.drift)?;
         Ok(plan.steps.iter().any(|step| matches!(step, Step::Fetch(_))))
     }
 
@@ -132,7 +132,7 @@ impl Gates {
             && self.download.is_none()
             && let Some(wanted) = &intent.wanted
         {
-            let plan = plan(wanted, intent.target, &host.observed, agent.settings.drift)?;
+            let plan = plan(wanted, intent.target, &host.observed, &agent.settings.drift)?;
             if let Err(error) = fetch_all(agent, state, &plan).await {
                 failure = failure.or_else(|| Some(status_error(&error)));
             }

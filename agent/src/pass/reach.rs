@@ -5,7 +5,6 @@ use std::path::Path;
 
 use falconer_manifests::catalog::At;
 use falconer_manifests::fleet::{self, DesiredState};
-use falconer_manifests::host_lock;
 use falconer_manifests::lockfile::{self, Lockfile};
 use falconer_manifests::reference::Source;
 use falconer_manifests::revision::Revision;
@@ -13,7 +12,7 @@ use falconer_manifests::revision::Revision;
 use super::observe::ledger;
 use super::wanted::{at, document, revision};
 use super::{Agent, PassError, own_repository};
-use crate::git::{Probe, Repository};
+use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
 /// The longest lockfile, in bytes.
@@ -133,14 +132,4 @@ fn shown(url: &str) -> String {
         }
         Err(_) => url.to_owned(),
     }
-}
-
-/// Tries whether the drift report could be pushed; `None` where none is to be. Nothing changes.
-///
-/// # Errors
-/// What keeps it from being pushed.
-pub async fn reach_report(agent: &mut Agent) -> Option<Result<Probe, PassError>> {
-    let reference = host_lock::reference(&agent.settings.identity.host);
-    let remote = agent.report.as_mut()?;
-    Some(remote.probe_report(&reference).await.map_err(PassError::from))
 }

@@ -12,11 +12,12 @@ use falconer_manifests::status::StatusError;
 
 use super::PassError;
 use super::fetch::Listener;
-use crate::falco::{Deadlines, FalcoSettings};
+use super::report::Telling;
+use crate::falco::{Account, Deadlines, FalcoSettings, Supervision};
 use crate::git::{self, Credential, Remote, RemoteUrl};
 use crate::index::{Cache, Served};
 use crate::registry::{self, Registries};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, SettingsError};
 use crate::transfer::{self, Clients};
 
 /// The directory of copies of indexes, in the state directory or in the user's cache.
@@ -30,8 +31,8 @@ pub struct Agent {
     pub sources: Sources,
     /// The desired-state repository.
     pub(super) remote: Remote,
-    /// The repository for drift reports.
-    pub(super) report: Option<Remote>,
+    /// Whoever is told how the host is.
+    pub(super) telling: Telling,
     /// The host's Falco.
     pub falco: FalcoSettings,
     /// Who could not be asked when somebody was asked last: a look at the host alone still says so.
@@ -58,20 +59,19 @@ impl Agent {
     /// When a URL or a login cannot be used, or TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, PassError> {
         let http = transfer::client()?;
-        let remote = |remote: &settings::Remote| -> Result<Remote, PassError> {
-            let url = RemoteUrl::parse(&remote.url, &settings.base)?;
-            Ok(Remote::new(&url, git_access(remote), http.clone())?)
-        };
+        let remote = |remote: &settings::Remote| open_remote(&settings, remote, http.clone());
         Ok(Self {
             sources: Sources::new(&settings, http.clone(), &settings.base)?
                 .with_index_cache(Path::new(settings.state.as_str()).join(INDEXES)),
             remote: remote(&settings.repository.remote)?,
-            report: settings.report.as_ref().map(remote).transpose()?,
+            telling: Telling::new(&settings, http.clone(), remote)?,
             falco: FalcoSettings {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),
                 http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
+                supervision: supervision(&settings.falco.supervision),
+                validate_as: account(&settings.falco)?,
             },
             away: None,
             asking: Arc::default(),
@@ -132,6 +132,39 @@ impl Sources {
     fn with_index_cache(self, directory: std::path::PathBuf) -> Self {
         Self { index_cache: Some(Cache::new(directory)), ..self }
     }
+}
+
+fn supervision(supervision: &settings::Supervision) -> Supervision {
+    Supervision {
+        unit: supervision.unit.clone(),
+        pid_file: supervision.pid_file.clone(),
+        may_restart: supervision.may_restart,
+        command: supervision.command.clone(),
+        ..Supervision::default()
+    }
+}
+
+fn account(falco: &settings::Falco) -> Result<Option<Account>, SettingsError> {
+    let Some(user) = &falco.validate_as else { return Ok(None) };
+    let account = Account::named(user).ok_or_else(|| SettingsError::Refused {
+        place: "falco.validate_as in agent.toml".to_string(),
+        problem: format!("names no user of this host: {user}"),
+        hint: "name a user without rights, UID:GID, or `self`".to_string(),
+    });
+    account.map(Some)
+}
+
+/// The repository that the settings name. Nothing is asked yet.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub(super) fn open_remote(
+    settings: &Settings,
+    remote: &settings::Remote,
+    http: reqwest::Client,
+) -> Result<Remote, PassError> {
+    let url = RemoteUrl::parse(&remote.url, &settings.base)?;
+    Ok(Remote::new(&url, git_access(remote), http)?)
 }
 
 fn git_access(remote: &settings::Remote) -> git::Access {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use falconer_manifests::drift::DriftKind;
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::window::Window;
 use serde::{Deserialize, Deserializer};
 
-use super::{registries, webhook};
+use super::{hooks, registries, report, webhook};
 
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -39,8 +40,11 @@ pub struct Document {
     /// Docker's file of registry logins.
     #[serde(default)]
     pub docker: Docker,
-    /// Where the drift report is pushed.
-    pub report: Option<Report>,
+    /// Where the drift report goes.
+    pub report: Option<report::Written>,
+    /// Whom to tell when the condition changes.
+    #[serde(default)]
+    pub hooks: Vec<hooks::Written>,
     /// Who is told how the host is.
     #[serde(default)]
     pub metrics: Metrics,
@@ -129,10 +133,24 @@ pub struct Falco {
     pub binary: PathBuf,
     /// Its web server.
     pub http: String,
+    /// The configuration of a falcoctl on the same host.
+    pub falcoctl_config: PathBuf,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Period,
     /// How long Falco must stay well after that.
     pub settle: Period,
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub restart: RestartMode,
+    /// The command that restarts it where systemd does not.
+    pub restart_command: Option<Vec<String>>,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root.
+    pub validate_as: String,
 }
 
 impl Default for Falco {
@@ -142,8 +160,15 @@ impl Default for Falco {
             config: ConfigMode::Include,
             binary: PathBuf::from("/usr/bin/falco"),
             http: "http://127.0.0.1:8765".to_string(),
+            falcoctl_config: PathBuf::from("/etc/falcoctl/falcoctl.yaml"),
             confirm_within: Period(Duration::from_secs(30)),
-            settle: Period(Duration::from_secs(2)),
+            settle: Period(Duration::from_secs(10)),
+            unit: None,
+            pid_file: None,
+            restart: RestartMode::WhenNeeded,
+            restart_command: None,
+            validate: ValidateMode::WhenPossible,
+            validate_as: "nobody".to_string(),
         }
     }
 }
@@ -154,6 +179,28 @@ impl Default for Falco {
 pub enum ConfigMode {
     /// By an include that falco.yaml names once; Falco 0.38 and later.
     Include,
+}
+
+/// Whether Falco may be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// Where a reload does not do.
+    WhenNeeded,
+    /// Only by hand.
+    Never,
+}
+
+/// Whether a generation is tried in a dry run before it is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidateMode {
+    /// Where there is a Falco that can; else its structure is checked.
+    WhenPossible,
+    /// Nothing is made live without.
+    Required,
+    /// Only its structure is checked.
+    Never,
 }
 
 /// `[schedule]`.
@@ -183,6 +230,8 @@ impl Default for Schedule {
 pub struct Drift {
     /// What is to become of it.
     pub mode: DriftMode,
+    /// What is to become of single kinds.
+    pub kinds: BTreeMap<DriftKind, DriftMode>,
 }
 
 /// `[docker]`.
@@ -191,19 +240,6 @@ pub struct Drift {
 pub struct Docker {
     /// Its config.json; default: where docker itself looks for it.
     pub config: Option<PathBuf>,
-}
-
-/// `[report]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// The URL or path of the repository for reports.
-    pub url: String,
-    /// How long a push may take as a whole; default: 2m.
-    pub deadline: Option<Period>,
-    /// How to get in.
-    #[serde(default)]
-    pub credentials: Credentials,
 }
 
 /// `[metrics]`.

@@ -28,6 +28,10 @@ fn status(condition: Condition, revision: char) -> Status {
         changes: vec![],
         drift: vec![],
         error: None,
+        notes: vec![],
+        opens: None,
+        report: None,
+        unchecked: vec![],
         next: Next { who: "agent".to_string(), hint: String::new() },
     }
 }

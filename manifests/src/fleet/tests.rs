@@ -45,6 +45,7 @@ fn a_whole_document() {
         })
         .collect();
     let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let pinned = format!("1@{digest}");
     let expected = [
         ("falco-rules", "", "5"),
         ("five", "", "5.10"),
@@ -52,7 +53,7 @@ fn a_whole_document() {
         ("more-rules", "ghcr.io/acme/falco/more-rules", "latest"),
         ("pinned", "oci:layout", "1.0.0"),
         ("by-map", "", ">=1, <2"),
-        ("by-digest", "ghcr.io/a/b", digest),
+        ("by-digest", "ghcr.io/a/b", pinned.as_str()),
     ];
     assert_eq!(artifacts, expected.map(|(name, source, version)| (name, source.to_string(), version.to_string())));
     assert_eq!(state.artifacts[0].at, Location { file: "fleet.yaml".into(), line: 7, column: 3 });
@@ -246,6 +247,7 @@ fn version() -> impl Strategy<Value = VersionRequest> {
         Just(">=1, <2".to_string()),
         "[1-9][0-9]?\\.x",
         any::<[u8; 2]>().prop_map(|content| Digest::of(&content).to_string()),
+        any::<[u8; 2]>().prop_map(|content| alloc::format!("5.1@{}", Digest::of(&content))),
     ]
     .prop_map(|text| VersionRequest::parse(&text).unwrap())
 }
@@ -275,6 +277,8 @@ prop_compose! {
         artifacts in btree_map("[a-z0-9][a-z0-9._-]{0,8}", (option::of(source()), version()), 0..5),
         files in btree_map("[a-z]{1,5}/[a-z]{1,5}", any::<bool>(), 1..4),
         config in btree_map("[a-z]{1,6}_[a-z]{1,6}", value(), 0..4),
+        dependencies in prop::sample::select(alloc::vec![Mode::Check, Mode::Install]),
+        falco in option::of(prop::sample::select(alloc::vec!["0.40", "0.44.1", "0.99"])),
     ) -> DesiredState {
         let at = nowhere;
         let names: Vec<ArtifactName> = artifacts.keys().map(|name| ArtifactName::parse(name).unwrap()).collect();
@@ -287,6 +291,8 @@ prop_compose! {
             indexes: indexes.into_iter().map(|(name, url)| IndexEntry { name: IndexName::parse(&name).unwrap(), url, at: at() }).collect(),
             artifacts: names.iter().cloned().zip(artifacts.into_values())
                 .map(|(name, (source, version))| ArtifactRequest { name, source, version, plugin: PluginSettings::default(), at: at() }).collect(),
+            dependencies,
+            falco: falco.map(|release| Facts::of_release(release).unwrap()),
             rules_files: files.into_iter().map(file)
                 .chain(names.into_iter().map(|name| RulesEntry::Artifact { name, at: at() })).collect(),
             config: config.into_iter().filter(|(key, _)| key != "rules_files")
@@ -309,6 +315,9 @@ fn rendered(state: &DesiredState, comment: &str) -> String {
         let source = artifact.source.as_ref().map(|source| format!("ref: {}, ", quoted(source))).unwrap_or_default();
         text += &format!("  {}: {{{source}version: {}}}{comment}\n", quoted(&artifact.name), quoted(&artifact.version));
     }
+    text += if state.dependencies == Mode::Install { "dependencies: install\n" } else { "" };
+    let falco = state.falco.as_ref().and_then(|facts| facts.falco.as_ref());
+    text += &falco.map(|release| format!("falco: {release}\n")).unwrap_or_default();
     text += "rules_files:\n";
     for entry in &state.rules_files {
         text += &match entry {
