@@ -5,11 +5,14 @@ mod artifact;
 mod check;
 mod collect;
 mod diff;
+mod doctor;
+mod events;
 mod history;
 mod host;
 mod import;
 mod index;
 mod lock;
+mod log;
 mod print;
 mod progress;
 mod rollback;
@@ -57,13 +60,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    start_log(&arguments);
+    let volume = log::start(&arguments);
     let printer = Printer::new(arguments.output);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
     };
-    let ended = runtime.block_on(run(&arguments, printer));
+    let ended = runtime.block_on(run(&arguments, printer, volume));
     // What a thread still waits for, a name server for example, is not waited for.
     runtime.shutdown_background();
     match ended {
@@ -72,7 +75,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
+async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Result<u8, Failure> {
     match &arguments.command {
         Command::Once { refresh, now } => host::once(arguments, printer, *refresh, *now).await,
         Command::Sync { wait, now, refresh } => {
@@ -82,8 +85,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Suspend(asked) => suspend::suspend(arguments, printer, asked).await,
         Command::Resume => suspend::resume(arguments, printer).await,
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
-        Command::Run => host::run(arguments).await,
+        Command::Run => host::run(arguments, volume).await,
         Command::Status => host::status(arguments, printer).await,
+        Command::Events { number, since } => events::events(arguments, printer, *number, *since),
+        Command::Doctor => doctor::doctor(arguments, printer).await,
         Command::History => history::history(arguments, printer),
         Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
         Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
@@ -125,19 +130,4 @@ impl Failure {
 fn fail(printer: Printer, failure: &Failure) -> ExitCode {
     printer.failure(failure);
     ExitCode::from(if failure.busy { TRY_LATER } else { FAILURE })
-}
-
-/// Logs go to stderr: answers alone are on stdout.
-fn start_log(arguments: &Arguments) {
-    let default = if matches!(arguments.command, Command::Run) { "falconer=info" } else { "falconer=warn" };
-    let filter = arguments.log.as_deref().unwrap_or(default);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| default.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let terminal = print::is_terminal(&std::io::stderr());
-    match (arguments.log_format, terminal) {
-        (arguments::LogFormat::Json, _) => log.json().init(),
-        (arguments::LogFormat::Text, true) => log.with_ansi(print::colours(&std::io::stderr())).init(),
-        // journald stamps every line itself.
-        (arguments::LogFormat::Text, false) => log.with_ansi(false).without_time().init(),
-    }
 }

@@ -29,9 +29,11 @@ use falconer_manifests::schedule::Phase;
 use falconer_manifests::status::Status;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::answers::Answers;
 use crate::error::chain;
-use crate::pass::{self, Agent, PassError, Reach, Refresh, Request, Windows, pass};
-use crate::settings::{self, Listen, WebhookKind};
+use crate::http::Listen;
+use crate::pass::{self, Agent, PassError, Reach, Refresh, Request, Windows};
+use crate::settings::{self, WebhookKind};
 use crate::socket::{self, Ask};
 use crate::watch::Watch;
 use crate::webhook::{Kind, Place, Webhook};
@@ -69,12 +71,16 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         falco: FalcoWatch::new(&agent.falco),
         pace: pace::Pace::new(),
     };
+    agent.tell_in_background();
+    let answers = Answers::of_daemon(&mut agent).await;
     let mut timing = Timing::default();
     let mut wake = Wake::Started;
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "falconer starts");
     loop {
         if let Wake::Reread = wake {
+            answers.reloading();
             reread(&mut agent, config, &mut senses).await;
+            answers.reread(&mut agent).await;
         }
         agent.tell_in_background();
         let request = request(&wake, &timing);
@@ -82,7 +88,7 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         let made = tokio::select! {
             biased;
             () = stop.asked() => break,
-            made = make(&mut agent, request, &mut senses, &stuck) => made,
+            made = make(&mut agent, request, &mut senses, &stuck, &answers) => made,
         };
         let told = tell(&made.outcome);
         if let Told::Busy = told {
@@ -113,6 +119,7 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
             false => {
                 let phase = Phase::of(&agent.settings.identity.host);
                 let due = timing.next(&agent.settings.schedule.when, phase, clock::now());
+                answers.waits(due.as_second());
                 tracing::debug!(%due, "waits for a change or the next pass");
                 tokio::select! {
                     biased;
@@ -123,6 +130,7 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         };
         wake.log();
     }
+    answers.stops();
     tracing::info!("falconer stops");
     Ok(())
 }
@@ -152,13 +160,13 @@ struct Made {
 }
 
 /// Makes a pass. Where files change while it still asks around, which may take long, the host is looked at first, once.
-async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &Stuck) -> Made {
+async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &Stuck, answers: &Answers) -> Made {
     let deadline = agent.settings.schedule.deadline;
     let asking = agent.asking();
     let mut changed = false;
     if request.reach == Reach::Everybody {
         let _running = stuck.running(deadline);
-        let mut asked = pin!(pass(agent, request, now()));
+        let mut asked = pin!(answers.pass(agent, request, now()));
         loop {
             tokio::select! {
                 biased;
@@ -173,16 +181,16 @@ async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &
         }
     } else {
         let _running = stuck.running(deadline);
-        return Made { outcome: pass(agent, request, now()).await, changed };
+        return Made { outcome: answers.pass(agent, request, now()).await, changed };
     }
     Wake::Changed.log();
     let _running = stuck.running(deadline.saturating_mul(2));
-    let looked = pass(agent, Request::HOST, now()).await;
+    let looked = answers.pass(agent, Request::HOST, now()).await;
     let _told_below = tell(&looked);
     if let Some(files) = &mut senses.files {
         files.drain().await;
     }
-    Made { outcome: pass(agent, request, now()).await, changed: false }
+    Made { outcome: answers.pass(agent, request, now()).await, changed: false }
 }
 
 /// After a pass: whether another one must follow, because somebody has changed files since it looked at them.
@@ -231,6 +239,7 @@ async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
         }
     };
     std::mem::swap(agent, &mut new);
+    agent.tell_in_background();
     senses.files = watch(agent);
     senses.falco = FalcoWatch::new(&agent.falco);
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "agent.toml was read again");

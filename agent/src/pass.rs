@@ -12,6 +12,7 @@ mod admitted;
 mod apply;
 mod difference;
 mod error;
+mod events;
 mod fetch;
 mod gate;
 mod history;
@@ -21,6 +22,7 @@ mod lookup;
 mod notes;
 mod observe;
 mod publish;
+mod reach;
 mod report;
 mod request;
 mod rollback;
@@ -46,12 +48,14 @@ use crate::store::{Document, Locked, StateDirectory};
 
 pub use difference::{Difference, FileDifference, difference};
 pub use error::{LedgerError, PassError};
+pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
 pub use gate::{suspend, suspension};
 pub use history::{Generation, History, history};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
 pub use lookup::Resolved;
-pub use report::SinkError;
+pub use reach::{Reached, Surroundings, reach};
+pub use report::{Probe, SinkError, probe};
 pub use request::{Reach, Refresh, Request, Windows};
 pub use rollback::{RollbackError, rollback, undo_rollback};
 pub use rooms::{Agent, Sources};
@@ -92,7 +96,9 @@ async fn enforce(agent: &mut Agent, request: Request, now: u64) -> Result<Ended,
     let kept = host.observed.ledger.clone();
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request, now).await?;
     let intent = gates.hold_back(agent, &state, &host, intent).await?;
-    carry_out(agent, &state, &repository, host, &intent, &kept).await
+    let ended = carry_out(agent, &state, &repository, host, &intent, &kept).await?;
+    events::remember(&state, &ended.status, now);
+    Ok(ended)
 }
 
 /// Carries an intent out, and falls back where what it leads to is not taken up; then writes down how the host is. `kept`

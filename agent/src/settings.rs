@@ -7,6 +7,7 @@
 pub mod document;
 mod environment;
 pub mod hooks;
+mod metrics;
 pub mod registries;
 pub mod report;
 mod schedule;
@@ -32,9 +33,10 @@ use url::Url;
 pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
+pub use metrics::Metrics;
 pub use registries::Registry;
 pub use schedule::Schedule;
-pub use webhook::{Kind as WebhookKind, Listen, Webhook};
+pub use webhook::{Kind as WebhookKind, Webhook};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -53,8 +55,10 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
-    /// The directory of the socket that the command line asks the daemon by.
+    /// The runtime directory, in memory: the socket that the command line asks the daemon by, and when the last pass was.
     pub runtime: PathBuf,
+    /// Who is told how the host is.
+    pub metrics: Metrics,
     /// The host's Falco.
     pub falco: Falco,
     /// When passes run.
@@ -299,6 +303,7 @@ fn check(
             remote: remote(repository.url, repository.deadline, repository.credentials)?,
         },
         state: absolute("paths.state", &document.paths.state)?,
+        metrics: metrics::check(&files, document.metrics)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
             binary: base.join(&document.falco.binary),

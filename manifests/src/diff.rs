@@ -82,6 +82,10 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Add, Self::Update, Self::Remove, Self::Reorder, Self::Heal, Self::Reload, Self::Restore];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -54,6 +54,10 @@ pub enum DriftKind {
 }
 
 impl DriftKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Modified, Self::Missing, Self::Extra, Self::Mode, Self::Replaced, Self::Config, Self::NotLoaded];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

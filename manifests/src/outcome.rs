@@ -108,6 +108,10 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All conditions.
+    pub const ALL: [Self; 6] =
+        [Self::InSync, Self::Drifted, Self::Pending, Self::Failed, Self::RolledBack, Self::Stale];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

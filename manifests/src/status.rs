@@ -1,5 +1,8 @@
 //! `status.json`, the answer of `once` and `status`: how a host is, for programs.
 
+mod answer;
+mod last_pass;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -19,6 +22,9 @@ use crate::outcome::{Condition, Evidence, Validation};
 use crate::remedy::Remedy;
 use crate::report::ReportStatus;
 use crate::revision::Revision;
+
+pub use answer::{Stale, StatusAnswer, span};
+pub use last_pass::LastPass;
 
 /// How a host is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Scenarios: each tells a story with the real falconer and real servers.
 #![cfg(test)]
 
+mod answers;
 mod check;
 mod daemon;
 mod drift;

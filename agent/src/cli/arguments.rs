@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -21,6 +22,7 @@ use crate::settings::DEFAULT_PATH;
   falconer plan                   show what the next pass would change
   falconer once                   make one pass
   falconer status --output json   say how this host is
+  falconer doctor                 check all that falconer needs
 
 Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work or runs already."
 )]
@@ -33,13 +35,13 @@ pub(super) struct Arguments {
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub(super) output: Output,
 
-    /// What is logged to stderr, e.g. `debug` or `falconer=debug`
-    #[arg(long, global = true, env = "FALCONER_LOG", value_name = "FILTER")]
+    /// What is logged, e.g. `debug` or `falconer=debug`; SIGUSR1 makes `run` louder, SIGUSR2 as it was
+    #[arg(long, visible_alias = "log-level", global = true, env = "FALCONER_LOG", value_name = "FILTER")]
     pub(super) log: Option<String>,
 
-    /// How it is logged
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
-    pub(super) log_format: LogFormat,
+    /// How it is logged [default: journald when stderr is the journal, else text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
 
     #[command(subcommand)]
     pub(super) command: Command,
@@ -57,10 +59,12 @@ pub(super) enum Output {
 /// How is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// For people and journald
+    /// To stderr, for people
     Text,
-    /// One JSON object a line
+    /// To stderr, one JSON object a line
     Json,
+    /// To the journal, with fields that it can search
+    Journald,
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,8 +102,23 @@ pub(super) enum Command {
         #[arg(long)]
         refresh: bool,
     },
-    /// Say how this host is: what is live, how we know, what has drifted
+    /// Say how this host is: what is live, how we know, what has drifted, when it was last looked after
     Status,
+    /// Say what the last passes have changed or failed, and why
+    #[command(after_help = "Examples:
+  falconer events -n 3            the newest three
+  falconer events --since 2d      those of the last two days
+  falconer events --output json   with every detail")]
+    Events {
+        /// At most so many, the newest
+        #[arg(short, long, default_value_t = 20, value_name = "N")]
+        number: usize,
+        /// Only those of this last span of time, e.g. `2h` or `7d`
+        #[arg(long, value_parser = humantime::parse_duration, value_name = "SPAN")]
+        since: Option<Duration>,
+    },
+    /// Check all that falconer needs on this host and around it, and say what to do about what is missing
+    Doctor,
     /// List the generations on disk: who asked for them, when they were made, what they are now
     History,
     /// Show what would be loaded otherwise: by the desired state, or by another generation; exit 2 when something would

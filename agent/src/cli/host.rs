@@ -1,14 +1,17 @@
 //! The commands of a host.
 
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::status::StatusAnswer;
 use serde_json::json;
 use similar::TextDiff;
 
 use super::Failure;
 use super::arguments::Arguments;
+use super::log::Volume;
 use super::print::Printer;
 use super::progress;
 use crate::adoption;
+use crate::answers::{self, Answers};
 use crate::daemon::DaemonError;
 use crate::daemon::{self, now};
 use crate::pass::{self, Agent, PassError, Refresh, Request, Windows};
@@ -23,7 +26,8 @@ pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool,
     progress::show(&mut agent.sources, printer);
     let windows = if at_once { Windows::Overridden } else { Windows::Kept };
     let request = Request { windows, ..when(refresh).into() };
-    let status = pass::pass(&mut agent, request, now()).await?;
+    let answers = Answers::of_one_pass(&agent.settings);
+    let status = answers.pass(&mut agent, request, now()).await?;
     if let Some(error) = &status.error {
         tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
@@ -45,17 +49,19 @@ pub(super) async fn plan(arguments: &Arguments, printer: Printer, refresh: bool)
     })
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: &Arguments, volume: Volume) -> Result<u8, Failure> {
     let agent = agent(arguments)?;
+    volume.follow_signals().map_err(PassError::Signals)?;
     daemon::run(agent, &arguments.config).await?;
     Ok(0)
 }
 
 pub(super) async fn status(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
     let agent = agent(arguments)?;
-    let status = pass::status(&agent).await?;
-    printer.status(&status);
-    Ok(status.condition.exit_code())
+    let now = now();
+    let answer = StatusAnswer::new(pass::status(&agent).await?, answers::last_pass(&agent.settings), now);
+    printer.answer_of_status(&answer, now);
+    Ok(answer.status.condition.exit_code())
 }
 
 pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool) -> Result<u8, Failure> {

@@ -7,12 +7,13 @@ use falconer_manifests::diff::Change;
 use falconer_manifests::drift::Drift;
 use falconer_manifests::outcome::Condition;
 use falconer_manifests::plan::Step;
-use falconer_manifests::status::{Note, Status};
+use falconer_manifests::status::{LastPass, Note, Status, StatusAnswer, StatusError, span};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Failure;
 use super::arguments::Output;
+use crate::doctor::Verdict;
 use crate::error::chain;
 use crate::pass::Preview;
 
@@ -75,6 +76,13 @@ impl Printer {
 
     pub(super) fn status(self, status: &Status) {
         self.answer(&status_text(status), status);
+    }
+
+    /// The answer at `now`, in seconds since 1970.
+    pub(super) fn answer_of_status(self, answer: &StatusAnswer, now: u64) {
+        let mut text = status_text(&answer.status);
+        pass_text(&mut text, answer, now);
+        self.answer(&text, answer);
     }
 
     pub(super) fn preview(self, preview: &Preview) {
@@ -141,6 +149,9 @@ fn status_text(status: &Status) -> String {
     if let Some(report) = &status.report {
         row(&mut text, "report", &report_text(report));
     }
+    if let Some(error) = &status.error {
+        error_text(&mut text, error);
+    }
     row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
     text
 }
@@ -172,6 +183,47 @@ fn report_text(report: &falconer_manifests::report::ReportStatus) -> String {
         ));
     }
     text
+}
+
+fn error_text(text: &mut String, error: &StatusError) {
+    row(text, "error", &format!("{} (to be ended by: {})", error.message, error.remedy.as_str()));
+    if let Some(hint) = &error.hint {
+        row(text, "hint", hint);
+    }
+}
+
+fn pass_text(text: &mut String, answer: &StatusAnswer, now: u64) {
+    let Some(pass) = &answer.last_pass else {
+        row(text, "last pass", "not known: no pass since the start of this machine, or no paths.runtime in agent.toml");
+        return;
+    };
+    let LastPass { at, milliseconds, outcome, succeeded_at, failures, next_at, error } = pass;
+    row(text, "last pass", &format!("{} ({outcome}, {milliseconds} ms)", ago(*at, now)));
+    if *failures > 0 {
+        let success = succeeded_at.map_or("never".to_string(), |at| ago(at, now));
+        row(text, "failures", &format!("{failures} in a row; the last success: {success}"));
+    }
+    if let Some(error) = error.as_ref().filter(|error| answer.status.error.as_ref() != Some(*error)) {
+        error_text(text, error);
+    }
+    match (answer.stale, next_at) {
+        (Some(stale), _) => row(text, "next pass", &format!("{} late", span(stale.seconds))),
+        (None, Some(at)) if *at > now => row(text, "next pass", &format!("in {}", span(at - now))),
+        (None, Some(_)) => row(text, "next pass", "now"),
+        (None, None) => row(text, "next pass", "not planned: `falconer run` has not made the last one"),
+    }
+}
+
+/// How long ago `at` was at `now`, both in seconds since 1970, and when that was.
+pub(super) fn ago(at: u64, now: u64) -> String {
+    format!("{} ago, {}", span(now.saturating_sub(at)), time(at))
+}
+
+/// A time in seconds since 1970 as RFC 3339 has it, in UTC.
+pub(super) fn time(at: u64) -> String {
+    // Later than the year 9999 is no time that RFC 3339 knows.
+    let known = std::time::Duration::from_secs(at.min(253_402_300_799));
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + known).to_string()
 }
 
 fn preview_text(preview: &Preview) -> String {
@@ -260,4 +312,13 @@ fn condition_style(condition: Condition) -> Style {
         Condition::Failed | Condition::RolledBack | Condition::Stale => AnsiColor::Red,
     };
     Style::new().bold().fg_color(Some(colour.into()))
+}
+
+pub(super) fn verdict_style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Ok => AnsiColor::Green,
+        Verdict::Skipped | Verdict::Warning => AnsiColor::Yellow,
+        Verdict::Failed => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
 }

@@ -66,7 +66,7 @@ pub struct PushedReport {
 }
 
 /// The most bytes of the answer to a push.
-const ANSWER_CAP: u64 = 1 << 20;
+pub(super) const ANSWER_CAP: u64 = 1 << 20;
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 
@@ -129,7 +129,7 @@ impl Remote {
 }
 
 /// Reads how the push ended.
-async fn verdict(conversation: &mut Conversation, banded: bool) -> Result<Verdict, GitError> {
+pub(super) async fn verdict(conversation: &mut Conversation, banded: bool) -> Result<Verdict, GitError> {
     let mut verdict = Verdict::default();
     let mut inner = Decoder::default();
     loop {

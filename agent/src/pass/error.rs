@@ -156,6 +156,12 @@ pub enum PassError {
         /// The source.
         layout: String,
     },
+    /// A registry or a layout answers, and does not have it.
+    #[error("there is no {what}")]
+    NotThere {
+        /// The reference.
+        what: String,
+    },
     /// Bytes cannot be taken.
     #[error("cannot write")]
     Write(#[source] std::io::Error),
@@ -210,6 +216,7 @@ impl PassError {
             | Self::Misfits { .. }
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
+            | Self::NotThere { .. }
             | Self::Config { .. } => Remedy::Author,
             Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
             Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
@@ -255,6 +262,7 @@ impl PassError {
             Self::Waits(waiting) => return Some(waiting.hint.clone()),
             Self::NotResolved(_) => "nothing: the next pass asks for them",
             Self::Config { .. } => "publish the artifact again",
+            Self::NotThere { .. } => "publish it, or correct the reference in fleet.yaml and run `falconer lock`",
             Self::Write(_) => "make room on the disk",
             Self::Signals(_) => "start falconer again",
             Self::NotALayout { .. } | Self::Plan(_) | Self::Draft(_) | Self::Render { .. } => {

@@ -1,6 +1,7 @@
 //! Tells how the host is: `host.lock` and `status.json` in the state directory, the drift report elsewhere, and hooks.
 
 mod courier;
+mod probe;
 mod reporter;
 mod sink;
 
@@ -21,6 +22,7 @@ use crate::hooks::{Event, EventError, Hooks};
 use crate::settings::{self, Settings};
 use crate::store::{Document, Locked, StateDirectory, StoreError};
 
+pub use probe::{Probe, probe};
 pub use sink::SinkError;
 
 use courier::Courier;

@@ -13,7 +13,7 @@ use falconer_manifests::remedy::Remedy;
 use falconer_manifests::status::Status;
 
 use super::observe::{observe, observe_with};
-use super::{Agent, Intent, PassError, carry_out, keep_ledger, own_repository};
+use super::{Agent, Intent, PassError, carry_out, events, keep_ledger, own_repository};
 use crate::store::{Locked, StateDirectory, StoreError};
 
 /// How long a pass that is under way is waited for.
@@ -106,6 +106,7 @@ pub async fn rollback(
     let held = ledger.rollback().cloned();
     let intent = Intent { wanted: Some(wanted), target: Target::LastGood, held, failure: None, waiting: None };
     let ended = carry_out(agent, &state, &repository, host, &intent, &ledger).await?;
+    events::remember(&state, &ended.status, now);
     let reached = observe(agent, &state).await?;
     let is_live = reached.observed.live_record().is_some_and(|record| record.composition.content_digest() == content);
     let is_well = matches!(ended.status.condition, Condition::RolledBack | Condition::InSync | Condition::Drifted);

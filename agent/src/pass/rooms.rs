@@ -59,10 +59,7 @@ impl Agent {
     /// When a URL or a login cannot be used, or TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, PassError> {
         let http = transfer::client()?;
-        let remote = |remote: &settings::Remote| -> Result<Remote, PassError> {
-            let url = RemoteUrl::parse(&remote.url, &settings.base)?;
-            Ok(Remote::new(&url, git_access(remote), http.clone())?)
-        };
+        let remote = |remote: &settings::Remote| open_remote(&settings, remote, http.clone());
         Ok(Self {
             sources: Sources::new(&settings, http.clone(), &settings.base)?
                 .with_index_cache(Path::new(settings.state.as_str()).join(INDEXES)),
@@ -155,6 +152,19 @@ fn account(falco: &settings::Falco) -> Result<Option<Account>, SettingsError> {
         hint: "name a user without rights, UID:GID, or `self`".to_string(),
     });
     account.map(Some)
+}
+
+/// The repository that the settings name. Nothing is asked yet.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub(super) fn open_remote(
+    settings: &Settings,
+    remote: &settings::Remote,
+    http: reqwest::Client,
+) -> Result<Remote, PassError> {
+    let url = RemoteUrl::parse(&remote.url, &settings.base)?;
+    Ok(Remote::new(&url, git_access(remote), http)?)
 }
 
 fn git_access(remote: &settings::Remote) -> git::Access {

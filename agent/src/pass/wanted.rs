@@ -98,14 +98,14 @@ pub(super) fn repository_file(
 }
 
 /// The path in the repository of what `fleet.yaml` calls `path`.
-fn at(agent: &Agent, path: &RelativePath) -> RelativePath {
+pub(super) fn at(agent: &Agent, path: &RelativePath) -> RelativePath {
     match &agent.settings.repository.path {
         Some(directory) => directory.join(path),
         None => path.clone(),
     }
 }
 
-fn document(
+pub(super) fn document(
     agent: &Agent,
     repository: &Repository,
     revision: &Revision,

@@ -45,6 +45,9 @@ pub struct Document {
     /// Whom to tell when the condition changes.
     #[serde(default)]
     pub hooks: Vec<hooks::Written>,
+    /// Who is told how the host is.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// When this host may be changed.
     #[serde(default)]
     pub windows: Vec<Window>,
@@ -237,6 +240,16 @@ pub struct Drift {
 pub struct Docker {
     /// Its config.json; default: where docker itself looks for it.
     pub config: Option<PathBuf>,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where `falconer run` answers `/metrics`, `/healthz` and `/readyz`: `ADDRESS:PORT` or `unix:PATH`.
+    pub listen: Option<String>,
+    /// A file for the textfile collector of node_exporter.
+    pub textfile: Option<PathBuf>,
 }
 
 /// policy.toml, beside agent.toml: what the repository may not widen.

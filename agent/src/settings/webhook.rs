@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::{Files, SettingsError};
+use crate::http::Listen;
 
 /// A secret that can be guessed protects nothing.
 const SHORTEST_SECRET: usize = 16;
@@ -36,15 +37,6 @@ pub enum Kind {
     Gitlab,
     /// `X-Gitea-Signature` and an HMAC of the body; Forgejo has it too.
     Gitea,
-}
-
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// On an address.
-    Address(SocketAddr),
-    /// On a local socket.
-    Socket(PathBuf),
 }
 
 /// Who may say that there is something to fetch, and where.

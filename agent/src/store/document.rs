@@ -22,11 +22,13 @@ pub enum Document {
     Reporting,
     /// That nothing is to be changed.
     Suspension,
+    /// What passes have changed or failed.
+    Events,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Reporting, Self::Suspension];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Reporting, Self::Suspension, Self::Events];
 
     /// Its file's name.
     #[must_use]
@@ -38,6 +40,7 @@ impl Document {
             Self::Resolution => "resolution.lock",
             Self::Reporting => "reporting",
             Self::Suspension => "suspension",
+            Self::Events => "events.jsonl",
         }
     }
 
@@ -49,6 +52,7 @@ impl Document {
             Self::Resolution => "resolution.lock.tmp",
             Self::Reporting => "reporting.tmp",
             Self::Suspension => "suspension.tmp",
+            Self::Events => "events.jsonl.tmp",
         }
     }
 }
@@ -81,11 +85,19 @@ impl Locked {
             Document::Ledger | Document::Suspension | Document::Reporting => {
                 self.root.replace_file(name, temporary, content)?;
             }
-            Document::Status | Document::HostLock | Document::Resolution => {
+            Document::Status | Document::HostLock | Document::Resolution | Document::Events => {
                 self.root.place_file(name, temporary, content)?;
             }
         }
         Ok(true)
+    }
+
+    /// Puts `content` at the end of a document, durably. A crash may leave a part of `content`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append_document(&self, document: Document, content: &[u8]) -> Result<(), StoreError> {
+        Ok(self.root.append_file(document.name(), content)?)
     }
 
     /// Creates a file in the work directory that only we may read, and that is gone when the value is. `name` is a single

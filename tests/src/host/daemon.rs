@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +20,13 @@ impl Daemon {
     #[must_use]
     #[track_caller]
     pub fn start(host: &Host, name: &str) -> Self {
+        Self::start_with(host, name, |command| command)
+    }
+
+    /// The same, with a command that `prepare` has changed.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(host: &Host, name: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let log = host.path(format!("{name}.log"));
         let file = File::create(&log).unwrap();
         let mut command = host.command();
@@ -29,7 +36,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file);
-        let child = command.spawn().unwrap();
+        let child = prepare(&mut command).spawn().unwrap();
         Self { child, log }
     }
 

@@ -39,7 +39,7 @@ pub(super) enum Patience {
 /// Sends the newest drift report.
 pub(super) struct Courier {
     host: HostName,
-    sink: Sink,
+    pub(super) sink: Sink,
     /// Which place it is: what was sent elsewhere does not count.
     place: Digest,
     pace: Pace,
