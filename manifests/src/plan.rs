@@ -17,11 +17,11 @@ use crate::drift::{Drift, DriftKind, drift};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::Observed;
+use crate::observed::{ConfigMode, Observed};
 use crate::reference::Source;
 use crate::revision::Revision;
 
-use steps::{may_reload, rebuild_steps, take_up};
+use steps::{is_astray, may_reload, rebuild_steps, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -73,6 +73,12 @@ pub enum Step {
         generation: GenerationNumber,
         /// The digest of its record.
         record: Digest,
+    },
+    /// Write the keys of the generation into falco.yaml, in one rename: for Falco this makes it live. Nothing is written when
+    /// they are there.
+    Edit {
+        /// The generation.
+        generation: GenerationNumber,
     },
     /// Send Falco one SIGHUP.
     Reload {
@@ -129,20 +135,21 @@ pub struct Confirm {
     pub generation: GenerationNumber,
     /// The digests of the rules files by base name.
     pub rules_files: BTreeMap<String, Digest>,
-    /// The digest of the include.
-    pub include: Digest,
+    /// The digest of the include, where there is one.
+    pub include: Option<Digest>,
 }
 
 impl Confirm {
-    /// What Falco must have loaded of the generation that `record` describes.
+    /// What Falco must have loaded of the generation that `record` describes. Where falco.yaml has our keys itself, there is
+    /// no file beside it whose digest could be known.
     #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn of(record: &Record, mode: ConfigMode) -> Option<Self> {
         let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE)?;
         let placed = record.composition.placed();
         Some(Self {
             generation: record.generation,
             rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
-            include: include.sha256.clone(),
+            include: (mode == ConfigMode::Include).then(|| include.sha256.clone()),
         })
     }
 
@@ -151,7 +158,9 @@ impl Confirm {
     #[must_use]
     pub fn is_met_by(&self, loaded: &Loaded) -> bool {
         self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
-            && (!loaded.tells_config() || loaded.config_digests(INCLUDE).contains(&self.include))
+            && self.include.as_ref().is_none_or(|include| {
+                !loaded.tells_config() || loaded.config_digests(INCLUDE).contains(include)
+            })
     }
 }
 
@@ -184,6 +193,9 @@ pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: Dri
     } else if let Some(record) = observed.live_record() {
         if observed.ledger.trial.is_some() {
             plan.steps = take_up(record, observed);
+        } else if mode == DriftMode::Heal && is_astray(observed, &plan.drift) {
+            plan.changes = plan.drift.iter().map(heal_change).collect();
+            plan.steps = take_up(record, observed);
         } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
             plan.changes = plan.drift.iter().map(reload_change).collect();
             plan.steps = take_up(record, observed);
@@ -200,12 +212,13 @@ fn rebuild_changes(changes: Vec<Change>, damage: &[Drift], target: Target, compa
             change.kind = ChangeKind::Restore;
         }
     }
-    all.extend(damage.iter().map(|drift| Change {
-        kind: ChangeKind::Heal,
-        name: drift.path.clone(),
-        because: format!("{} on this host", drift.kind.as_str()),
-    }));
+    all.extend(damage.iter().map(heal_change));
     all
+}
+
+fn heal_change(drift: &Drift) -> Change {
+    let because = format!("{} on this host", drift.kind.as_str());
+    Change { kind: ChangeKind::Heal, name: drift.path.clone(), because }
 }
 
 fn reload_change(drift: &Drift) -> Change {

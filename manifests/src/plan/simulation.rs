@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
+use crate::observed::{ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.
@@ -78,6 +78,8 @@ pub(super) fn fresh_host() -> Observed {
         falco: ObservedFalco {
             version: Some("0.44.1".into()),
             config_file: "/etc/falco/falco.yaml".into(),
+            mode: ConfigMode::Include,
+            names: BTreeSet::new(),
             inclusion: Some(Inclusion::Included),
             running: Some(RunningFalco { pid: 7, started: 1 }),
             reloads: true,
@@ -118,6 +120,12 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 host.ledger = host.ledger.with_trial(*generation, record.clone());
                 recall(host);
                 host.current = Pointer::Generation(*generation);
+                look_at_falco_yaml(host);
+            }
+            Step::Edit { generation } => {
+                assert_eq!(host.current, Pointer::Generation(*generation), "falco.yaml never names what is not live");
+                host.falco.names = BTreeSet::from([*generation]);
+                look_at_falco_yaml(host);
             }
             Step::Reload { .. } if temper == Temper::Obeys => load(host),
             Step::Reload { .. } => {}
@@ -148,6 +156,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 
 /// One pass as the agent runs it: plan, apply, remember. Gives the plan.
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
+    look_at_falco_yaml(host);
     let version = host.falco.version.clone();
     let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
     let held = held && !host.has_taken_up(wanted);
@@ -207,8 +216,25 @@ pub(super) fn recall(host: &mut Observed) {
     }
 }
 
+/// What Falco has been told to load.
+fn named(host: &Observed) -> Option<&ObservedGeneration> {
+    match host.edits() {
+        true => host.generations.get(host.falco.names.first()?),
+        false => host.live().map(|(_, generation)| generation),
+    }
+}
+
+/// A falco.yaml with our keys is right when they are those of what is live.
+fn look_at_falco_yaml(host: &mut Observed) {
+    if host.edits() {
+        let live = host.live().map(|(number, _)| BTreeSet::from([number])).unwrap_or_default();
+        let is_right = live == host.falco.names;
+        host.falco.inclusion = Some(if is_right { Inclusion::Included } else { Inclusion::Not("other keys".into()) });
+    }
+}
+
 fn load(host: &mut Observed) {
-    let Some((_, generation)) = host.live() else { return };
+    let Some(generation) = named(host) else { return };
     let mut rules_files: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
     for (path, entry) in generation.entries.iter().flatten() {
         if let (true, Entry::File { sha256: Some(sha256), .. }) = (path.as_str().starts_with("rules/"), entry) {

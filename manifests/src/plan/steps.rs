@@ -10,7 +10,7 @@ use crate::drift::{Drift, DriftKind, is_intact, plugin_is_intact};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::ArtifactName;
-use crate::observed::{Inclusion, Observed};
+use crate::observed::{Inclusion, Observed, Pointer};
 
 pub(super) fn rebuild_steps(
     wanted: &Composition,
@@ -50,15 +50,27 @@ pub(super) fn rebuild_steps(
 /// The steps after which Falco has the generation, or we know that it has not.
 pub(super) fn take_up(record: &Record, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
-    let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
+    let included = observed.falco.inclusion == Some(Inclusion::Included);
+    // What falco.yaml was looked at for is the generation that was live then.
+    let is_named = included && observed.current == Pointer::Generation(record.generation);
+    let edit = observed.edits() && observed.falco.inclusion.is_some() && !is_named;
+    if edit {
+        steps.push(Step::Edit { generation: record.generation });
+    }
+    let hears = observed.falco.reloads && (included || edit);
     // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
     let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
-    let is_loaded = tells && observed.has_loaded(record);
+    let is_loaded = tells && !observed.edits() && observed.has_loaded(record);
     if let (true, false, Some(falco)) = (hears, is_loaded, &observed.falco.running) {
         steps.push(Step::Reload { pid: falco.pid, started: falco.started });
     }
-    steps.extend(Confirm::of(record).map(Step::Confirm));
+    steps.extend(Confirm::of(record, observed.falco.mode).map(Step::Confirm));
     steps
+}
+
+/// Whether somebody else has changed what is ours in falco.yaml.
+pub(super) fn is_astray(observed: &Observed, drift: &[Drift]) -> bool {
+    observed.edits() && drift.iter().any(|drift| drift.kind == DriftKind::Config)
 }
 
 /// One reload for one cause: a process that did not take the generation up is not asked again.
@@ -113,6 +125,7 @@ fn fetch(wanted: &Composition, name: &ArtifactName, layer: &Digest) -> Option<Fe
 fn prune(newest: &Record, observed: &Observed) -> Option<Step> {
     let mut keep: BTreeSet<_> = [Some(newest.generation), observed.ledger.good].into_iter().flatten().collect();
     keep.extend(observed.live().map(|(number, _)| number));
+    keep.extend(&observed.falco.names);
     // A generation without a record was refused or damaged; it is of no use to go back to.
     let useful = observed.generations.iter().rev().filter(|(_, generation)| generation.record.is_some());
     for (number, _) in useful {

@@ -4,7 +4,8 @@ use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
 use super::*;
 use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
-use crate::observed::{Entry, Inclusion, Permissions, Pointer};
+use crate::ledger::Attachment;
+use crate::observed::{ConfigMode, Entry, Inclusion, Permissions, Pointer};
 
 const ALL: usize = usize::MAX;
 
@@ -16,6 +17,7 @@ fn names(plan: &Plan) -> Vec<&'static str> {
         Step::Stage(_) => "stage",
         Step::Validate { .. } => "validate",
         Step::Activate { .. } => "activate",
+        Step::Edit { .. } => "edit",
         Step::Reload { .. } => "reload",
         Step::Confirm(_) => "confirm",
         Step::Prune { .. } => "prune",
@@ -232,12 +234,53 @@ fn a_host_whose_falco_does_not_include_us_is_told() {
     assert!(!names(&plan).contains(&"reload"));
 }
 
+/// A host whose falco.yaml a pass writes.
+fn edited_host() -> Observed {
+    let mut host = fresh_host();
+    host.falco.mode = ConfigMode::Edit;
+    host.ledger.attachment = Attachment::Edit;
+    host.falco.inclusion = Some(Inclusion::Not("own keys".into()));
+    host
+}
+
+#[test]
+fn the_keys_in_falco_yaml_follow_what_is_live_and_are_healed() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    let steps = ["fetch", "stage", "validate", "activate", "edit", "reload", "confirm"];
+    assert_eq!(names(&pass(&mut host, &wanted, Temper::Obeys, ALL)), steps);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
+    host.falco.names.clear();
+    host.falco.inclusion = Some(Inclusion::Not("other keys".into()));
+    let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
+    assert!(report.steps.is_empty() && report.drift.len() == 1, "{report:?}");
+    let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!((kinds(&healed), names(&healed)), (vec![ChangeKind::Heal], vec!["edit", "reload", "confirm"]));
+    pass(&mut host, &composition(2, "b", None), Temper::NeverLoads, ALL);
+    let back = pass(&mut host, &composition(2, "b", None), Temper::Obeys, ALL);
+    assert_eq!(names(&back), ["activate", "edit", "reload", "confirm"], "rolled back like any other");
+    assert_eq!(host.falco.names.iter().map(|number| number.0).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_falco_yaml_that_was_not_adopted_for_it_is_left_alone() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    host.ledger.attachment = Attachment::Include;
+    host.falco.inclusion = Some(Inclusion::Not("never adopted".into()));
+    let left = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert_eq!(left.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Config]);
+    assert!(left.steps.is_empty());
+    let update = plan(&composition(2, "b", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert_eq!(names(&update), ["fetch", "stage", "validate", "activate", "confirm"]);
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Commit(u8),
     Pass(Temper, usize),
     Tamper,
     LosePointer,
+    LoseKeys,
     LoseBlobs,
     FalcoRestarts,
 }
@@ -249,6 +292,7 @@ fn act() -> impl Strategy<Value = Act> {
         5 => (temper, 0usize..9).prop_map(|(temper, budget)| Act::Pass(temper, budget)),
         1 => Just(Act::Tamper),
         1 => Just(Act::LosePointer),
+        1 => Just(Act::LoseKeys),
         1 => Just(Act::LoseBlobs),
         1 => Just(Act::FalcoRestarts),
     ]
@@ -258,8 +302,8 @@ proptest! {
     /// Whatever happened, whatever step a crash cut off: two passes with a Falco that obeys end in sync, or on the good
     /// generation where the desired state is held, and a third has nothing to do.
     #[test]
-    fn any_history_converges(acts in prop::collection::vec(act(), 0..40)) {
-        let mut host = fresh_host();
+    fn any_history_converges(acts in prop::collection::vec(act(), 0..40), edits in any::<bool>()) {
+        let mut host = if edits { edited_host() } else { fresh_host() };
         let mut wanted = composition(0, "0", None);
         for act in acts {
             match act {
@@ -271,6 +315,7 @@ proptest! {
                     }
                 }
                 Act::LosePointer => host.current = Pointer::Missing,
+                Act::LoseKeys => host.falco.names.clear(),
                 Act::LoseBlobs => host.blobs.clear(),
                 Act::FalcoRestarts => {
                     host.falco.running = host.falco.running.map(|falco| crate::observed::RunningFalco { pid: falco.pid + 1, ..falco });
@@ -281,6 +326,8 @@ proptest! {
             if let Some(good) = host.ledger.good {
                 prop_assert!(host.generations.contains_key(&good), "the good generation exists");
             }
+            let named = host.falco.names.iter().all(|number| host.generations.contains_key(number));
+            prop_assert!(named, "what falco.yaml names exists");
         }
         host.falco.running = Some(crate::observed::RunningFalco { pid: 99, started: 9 });
         for _ in 0..3 {
@@ -301,19 +348,17 @@ proptest! {
 #[test]
 fn a_plan_cut_off_after_any_step_is_finished_by_the_next_pass() {
     let wanted = composition(2, "b", Some("own"));
-    let steps = {
-        let mut host = fresh_host();
-        pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
-        plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap().steps.len()
-    };
-    for budget in 0..=steps {
-        let mut host = fresh_host();
+    for (fresh, budget) in [fresh_host, edited_host].into_iter().flat_map(|fresh| (0..=9).map(move |n| (fresh, n))) {
+        let mut host = fresh();
         pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
         let cut = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
         let _crashed = apply(&mut host, &cut, Temper::Obeys, budget);
         recall(&mut host);
+        let named = host.falco.names.iter().all(|number| is_intact(&host, *number));
+        assert!(named, "what falco.yaml names is whole after {budget} steps");
         pass(&mut host, &wanted, Temper::Obeys, ALL);
         assert!(host.live_record().unwrap().composition.loads_same_as(&wanted), "after {budget} steps");
+        assert!(host.has_loaded(host.live_record().unwrap()), "after {budget} steps");
         assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "after {budget} steps");
     }
 }

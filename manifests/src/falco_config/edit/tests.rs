@@ -136,15 +136,15 @@ fn what_is_refused_and_where() {
         ("? rules_files\n: [/a]\n", "f:1:3: a top-level key does not stand at the start of its line"),
         ("a: 1\n---\nb: 1\n", "f:2:1: a second YAML document begins here, which Falco does not read"),
         ("a: 1\r# c\rb: 1\n", "f:1:1: a line ends in a carriage return alone"),
-        ("a:\n\t- b\n", "f:2:1: "),
+        ("a:\n\t- b\n", "f:2:2: tabs"),
         ("- a\n", "f:1:1: the document is not a map"),
         ("# >>> falconer: a\na: 1\n", "f:1:1: a block of falconer begins and does not end"),
         ("# <<< falconer: a\n", "f:1:1: a block of falconer ends that did not begin"),
         ("# >>> falconer: a\n# >>> falconer: b\n", "f:2:1: a block of falconer begins inside another"),
         ("# >>> falconer: a\n# <<< falconer: b\n", "f:2:1: a block of falconer ends under another name"),
         (
-            "# >>> falconer: a\na: 1\nmine: 2\n# <<< falconer: a\n",
-            "f:1:1: the block of falconer for a also holds `mine`; move that out of the block",
+            "# >>> falconer: ab\nab: 1\nmine: 2\n# <<< falconer: ab\n",
+            "f:1:1: the block of falconer for ab also holds `mine`; move that out of the block",
         ),
     ] {
         let error = edited(text, &rules(&["/r"])).unwrap_err().to_string();
