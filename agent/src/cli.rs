@@ -2,6 +2,7 @@
 
 mod arguments;
 mod artifact;
+mod eject;
 mod host;
 mod import;
 mod index;
@@ -69,6 +70,9 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
+        Command::Eject { dry_run, restore, to } => {
+            eject::eject(arguments, printer, *dry_run, *restore, to.as_deref()).await
+        }
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await

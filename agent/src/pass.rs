@@ -9,6 +9,8 @@
 //! round plans for the last good generation.
 
 mod apply;
+mod attachment;
+mod eject;
 mod error;
 mod fetch;
 mod indexes;
@@ -24,7 +26,7 @@ use std::path::Path;
 
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
-use falconer_manifests::ledger::{Held, Ledger};
+use falconer_manifests::ledger::{Attachment, Held, Ledger};
 use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
@@ -34,6 +36,8 @@ use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
+pub use attachment::{live, remember};
+pub use eject::{Ejected, Ejection, eject, prepare_ejection};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
@@ -64,6 +68,7 @@ pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Statu
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
+    refuse_where_ejected(&host)?;
     let kept = host.observed.ledger.clone();
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
 
@@ -103,6 +108,7 @@ pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Pr
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
+    refuse_where_ejected(&host)?;
     let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
     let plan = match &intent.wanted {
         Some(wanted) => Some(plan(wanted, intent.target, &host.observed, agent.settings.drift)?),
@@ -134,6 +140,11 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
     let failed = last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack));
     let verdict = match (&failed, host.observed.ledger.good) {
+        _ if host.observed.ledger.attachment == Attachment::Ejected => Verdict {
+            condition: Condition::Pending,
+            reason: PassError::Ejected.to_string(),
+            next: failure_verdict("", PassError::Ejected.remedy(), PassError::Ejected.hint().as_deref()).next,
+        },
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
         (None, None) if drift.is_empty() => Verdict {
             condition: Condition::Pending,
@@ -329,6 +340,14 @@ fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
             "switch its metrics on: set `metrics` and `webserver` in `config` of fleet.yaml".to_string();
     }
     verdict
+}
+
+/// Nothing is placed where falco.yaml was taken from us.
+fn refuse_where_ejected(host: &Host) -> Result<(), PassError> {
+    match host.observed.ledger.attachment {
+        Attachment::Ejected => Err(PassError::Ejected),
+        Attachment::Include | Attachment::Edit => Ok(()),
+    }
 }
 
 /// Looks again, keeping what only this pass knows of the ledger.

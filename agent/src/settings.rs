@@ -18,6 +18,7 @@ use falconer_manifests::finding::{Findings, Malformed};
 use falconer_manifests::host_lock::Identity;
 use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
 use secrecy::SecretString;
@@ -110,6 +111,8 @@ pub struct Credentials {
 pub struct Falco {
     /// falco.yaml.
     pub config_file: AbsolutePath,
+    /// How it is to name what is live.
+    pub config: ConfigMode,
     /// The program.
     pub binary: PathBuf,
     /// Its web server.
@@ -269,6 +272,7 @@ fn check(
         state: absolute("paths.state", &document.paths.state)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
+            config: document.falco.config,
             binary: base.join(&document.falco.binary),
             http: web_server(file, &document.falco.http)?,
             confirm_within: document.falco.confirm_within.0,

@@ -37,6 +37,12 @@ pub fn generation_include_path(state: &AbsolutePath, generation: GenerationNumbe
     state.join(&generation.directory()).join(&RelativePath::known(INCLUDE))
 }
 
+/// The settings that are left to a host's owner, in the directory that holds what they name. Its name tells it from ours.
+#[must_use]
+pub fn left_settings_path() -> RelativePath {
+    RelativePath::known("settings.falconer.yaml")
+}
+
 /// What a generation is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Composition {

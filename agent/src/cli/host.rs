@@ -1,5 +1,6 @@
 //! The commands of a host.
 
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::remedy::Remedy;
 use serde_json::json;
 use similar::TextDiff;
@@ -15,7 +16,7 @@ use crate::settings;
 use crate::store::StoreError;
 
 /// Drift or changes are pending.
-const PENDING: u8 = 2;
+pub(super) const PENDING: u8 = 2;
 
 pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
@@ -67,10 +68,13 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
     if !dry_run {
         adoption::carry_out(&agent, &adoption)?;
     }
-    let done = match (&adoption.after, dry_run) {
-        (None, _) => format!("{file} includes {} already", agent.include()),
-        (Some(_), true) => format!("{file} would change; run this without --dry-run to change it"),
-        (Some(_), false) => format!("{file} now includes {}", agent.include()),
+    let done = match (&adoption.after, dry_run, agent.settings.falco.config) {
+        (None, true, _) if adoption.is_new => format!("{file} is as it must be; run this without --dry-run to say so"),
+        (None, _, ConfigMode::Include) => format!("{file} includes {} already", agent.include()),
+        (None, _, ConfigMode::Edit) => format!("{file} has its keys set by falconer already"),
+        (Some(_), true, _) => format!("{file} would change; run this without --dry-run to change it"),
+        (Some(_), false, ConfigMode::Include) => format!("{file} now includes {}", agent.include()),
+        (Some(_), false, ConfigMode::Edit) => format!("{file} now has its keys set by falconer, with every pass"),
     };
     let hint = "its metrics are off: falconer cannot prove by sha256 what Falco has loaded; docs/falco.md says how to switch them on";
     let advice = if adoption.serves_metrics { String::new() } else { format!("\n{hint}") };
@@ -85,7 +89,7 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
     Ok(if dry_run && adoption.after.is_some() { PENDING } else { 0 })
 }
 
-fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
+pub(super) fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
     let settings = settings::read(&arguments.config).map_err(PassError::from)?;
     Ok(Agent::new(settings)?)
 }

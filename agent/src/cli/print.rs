@@ -185,6 +185,7 @@ fn step_text(step: &Step) -> String {
         Step::Stage(draft) => format!("stage generation {} with {} files", draft.record.generation, draft.files.len()),
         Step::Validate { generation } => format!("validate generation {generation}"),
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
+        Step::Edit { generation } => format!("name generation {generation} in falco.yaml"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
         Step::Prune { generations, plugins, blobs } => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::FalcoVersion;
-use falconer_manifests::falco_config::{self, Adoption};
+use falconer_manifests::falco_config::{self, Sources};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::name::RelativePath;
@@ -13,9 +13,9 @@ use falconer_manifests::observed::{
 };
 use serde_json::{Map, Value};
 
-use super::{Agent, LedgerError, PassError};
+use super::{Agent, LedgerError, PassError, attachment};
 use crate::error::chain;
-use crate::falco::{self, Presence};
+use crate::falco::{self, Documents, Presence};
 use crate::store::{Document, ObservedEntry, StateDirectory};
 
 /// The longest ledger, in bytes.
@@ -30,8 +30,8 @@ pub(super) struct Host {
     pub(super) observed: Observed,
     /// The settings that Falco would have without us.
     pub(super) settings: Map<String, Value>,
-    /// The text of falco.yaml, where there is one.
-    pub(super) config_text: Option<String>,
+    /// falco.yaml and what it includes, where there is one that can be read.
+    pub(super) documents: Option<Documents>,
     /// The version of the host's Falco.
     pub(super) version: Option<FalcoVersion>,
     /// The process, when one runs.
@@ -51,10 +51,12 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         Ok(Presence::Present(versions)) => (Some(versions.falco), None),
         Err(error) => (None, Some(error.into())),
     };
-    let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
+    let (configuration, unreadable) = match configuration(agent, version.as_ref()) {
         Ok(configuration) => (configuration, None),
-        Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
+        Err(error) => (None, Some(error)),
     };
+    let (documents, settings) = configuration.unzip();
+    let settings = settings.unwrap_or_default();
     let process = falco::running(&agent.falco)?;
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
@@ -67,7 +69,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
+    let live = match &current {
+        Pointer::Generation(number) => generations.get(number).and_then(|generation| generation.record.as_ref()),
+        Pointer::Missing | Pointer::Foreign(_) => None,
+    };
+    let inclusion = match (&documents, &unreadable) {
+        (Some(documents), _) => Some(attachment::inclusion(agent, documents, version.as_ref(), &ledger, live)),
+        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
+        (None, None) => None,
+    };
+    let text = documents.as_ref().map(|documents| documents.text.as_str()).unwrap_or_default();
     let falco = ObservedFalco {
+        mode: agent.settings.falco.config,
+        names: generation::named_in(text, &agent.settings.state),
         version: version.as_ref().map(ToString::to_string),
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
@@ -78,7 +92,7 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
     observed.ledger.evidence = observed.evidence();
-    Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
+    Ok(Host { observed, settings, documents, version, process, impaired: broken.or(unreadable) })
 }
 
 /// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
@@ -90,24 +104,22 @@ pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
     }
 }
 
-type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
+type Configuration = (Documents, Map<String, Value>);
 
-fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Configuration, PassError> {
+/// falco.yaml with what it includes, and the settings that its owner has without us.
+fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Option<Configuration>, PassError> {
     if !agent.falco.config_file.exists() {
-        return Ok((Map::new(), None, None));
+        return Ok(None);
     }
     let documents = falco::documents(&agent.falco, version)?;
     let include = agent.include();
-    let evaluated = falco_config::evaluate(&documents.sources(version, Some(&include)))
+    let text = falco_config::owner_text(documents.path.as_str(), &documents.text)?;
+    let evaluated = falco_config::evaluate(&Sources { text: &text, ..documents.sources(version, Some(&include)) })
         .map_err(|source| PassError::FalcoConfig { file: documents.path.to_string(), source })?;
     for note in &evaluated.notes {
         tracing::debug!(file = %documents.path, "{note}");
     }
-    let inclusion = match falco_config::adoption(&documents.text, &include, version) {
-        Adoption::Adopted => Inclusion::Included,
-        other => Inclusion::Not(other.to_string()),
-    };
-    Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
+    Ok(Some((documents, evaluated.settings)))
 }
 
 fn generations(

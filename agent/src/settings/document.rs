@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::plan::DriftMode;
 use serde::{Deserialize, Deserializer};
 
@@ -132,14 +133,6 @@ impl Default for Falco {
             settle: Period(Duration::from_secs(2)),
         }
     }
-}
-
-/// How Falco is pointed at what we place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConfigMode {
-    /// By an include that falco.yaml names once; Falco 0.38 and later.
-    Include,
 }
 
 /// `[schedule]`.

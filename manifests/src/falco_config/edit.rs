@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::document::{Document, Unreadable};
-use super::evaluate::{EvaluateError, Sources, evaluate};
+use super::evaluate::{EvaluateError, Evaluated, Sources, evaluate};
 use super::include::{Include, key_value};
 use super::includes::Era;
 use super::plugins::loads_same;
@@ -144,6 +144,20 @@ pub fn with_keys(sources: &Sources<'_>, include: &Include) -> Result<String, Edi
         }
     }
     Ok(owner)
+}
+
+/// The falco.yaml of `sources`, adopted: a block around the owner's own list of rules files, which stays as it is.
+///
+/// # Errors
+/// As of [`with_keys`], and where that would fail for any list of ours.
+pub fn with_marks(sources: &Sources<'_>) -> Result<String, EditError> {
+    let file = sources.path.as_str();
+    let owner = owner_text(file, sources.text)?;
+    let _possible = with_keys(sources, &Include { rules_files: alloc::vec!["/any.yaml".into()], ..Include::default() })?;
+    let document = Document::parse(file, &owner)?;
+    let own = Evaluated { settings: document.settings(), ..Evaluated::default() }.rules_files();
+    let values = wanted(&Include { rules_files: own, ..Include::default() }, sources.version, &owner, file)?;
+    with_values(file, &owner, &values)
 }
 
 /// The keys in which Falco's settings differ from those that [`with_keys`] gives; empty when `sources` has its very text.

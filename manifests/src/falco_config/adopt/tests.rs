@@ -35,6 +35,8 @@ fn every_shape_of_the_list() {
     ] {
         assert_eq!(adopted(before, "0.44.1").unwrap(), after, "{before}");
         assert_eq!(adopt(&after, &ours(), None).unwrap(), Adopted::Unchanged);
+        let gone = without_include(&after, &ours(), None).unwrap();
+        assert_eq!(gone.trim_end(), before.trim_end(), "the way back: {after}");
         if before.contains('\n') {
             let crlf = before.replace('\n', "\r\n");
             assert_eq!(adopted(&crlf, "0.44.1").unwrap(), after.replace('\n', "\r\n"), "{before}");
