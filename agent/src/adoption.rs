@@ -90,8 +90,5 @@ fn included(
 /// # Errors
 /// When falco.yaml has changed since, or cannot be replaced; it is then as it was.
 pub fn carry_out(agent: &Agent, adoption: &Adoption) -> Result<(), PassError> {
-    if let Some(after) = &adoption.after {
-        falco::adopt(&agent.falco.config_file, &adoption.before, after)?;
-    }
-    pass::remember(agent, adoption.attachment)
+    pass::attach(agent, &adoption.before, adoption.after.as_deref(), adoption.attachment)
 }

@@ -3,6 +3,8 @@
 
 mod daemon;
 mod drift;
+mod eject;
+mod falco_edited;
 mod falco_room;
 mod falco_running;
 mod faults;

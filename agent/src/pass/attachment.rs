@@ -75,16 +75,22 @@ pub async fn live(agent: &Agent) -> Result<(Option<Record>, Ledger), PassError> 
     Ok((host.observed.live_record().cloned(), host.observed.ledger))
 }
 
-/// Remembers how falco.yaml is ours. Nothing is written where that is remembered already.
+/// Replaces falco.yaml while no pass is made, and remembers how it is ours. Nothing is written that is there already.
 ///
 /// # Errors
-/// When the state directory cannot be written, or another falconer is at work.
-pub fn remember(agent: &Agent, attachment: Attachment) -> Result<(), PassError> {
+/// When falco.yaml or the state directory cannot be written, or another falconer is at work.
+pub fn attach(agent: &Agent, before: &str, after: Option<&str>, attachment: Attachment) -> Result<(), PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
-    if ledger(&state)?.attachment == attachment {
+    let is_known = ledger(&state)?.attachment == attachment;
+    if is_known && after.is_none() {
         return Ok(());
     }
     let state = state.lock()?;
-    let ledger = Ledger { attachment, ..ledger(&state)? };
-    keep_ledger(&state, &ledger)
+    if let Some(after) = after {
+        falco::adopt(&agent.falco.config_file, before, after)?;
+    }
+    match is_known {
+        true => Ok(()),
+        false => keep_ledger(&state, &Ledger { attachment, ..ledger(&state)? }),
+    }
 }
