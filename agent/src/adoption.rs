@@ -39,7 +39,6 @@ pub async fn prepare(agent: &Agent) -> Result<Adoption, PassError> {
     let evaluated = falco_config::evaluate(&Sources { text: &text, ..documents.sources(version, Some(&include)) })
         .map_err(|source| PassError::FalcoConfig { file: documents.path.to_string(), source })?;
     let serves_metrics = falco_config::serves_metrics(&evaluated.settings);
-    let (live, ledger) = pass::live(agent).await?;
     let (attachment, after) = match agent.settings.falco.config {
         ConfigMode::Include => (Attachment::Include, included(agent, documents, text, version)?),
         ConfigMode::Edit => {
@@ -50,7 +49,7 @@ pub async fn prepare(agent: &Agent) -> Result<Adoption, PassError> {
                 Err(source) => return Err(refused(source)),
             };
             let sources = Sources { text: &text, ..documents.sources(version, Some(&include)) };
-            let after = match live {
+            let after = match pass::live(agent).await? {
                 Some(live) => {
                     let root = agent.settings.state.join(&live.generation.directory());
                     falco_config::with_keys(&sources, &live.composition.keys(&root))?
@@ -60,7 +59,7 @@ pub async fn prepare(agent: &Agent) -> Result<Adoption, PassError> {
             (Attachment::Edit, after)
         }
     };
-    let is_new = ledger.attachment != attachment;
+    let is_new = pass::attachment(agent)? != attachment;
     Ok(Adoption { after: (after != before).then_some(after), before, is_new, serves_metrics, attachment })
 }
 

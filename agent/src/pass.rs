@@ -36,7 +36,7 @@ use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
-pub use attachment::{attach, live};
+pub use attachment::{attach, attachment, live};
 pub use eject::{Ejected, Ejection, eject, prepare_ejection};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};

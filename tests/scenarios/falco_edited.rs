@@ -147,6 +147,26 @@ fn a_reload_that_fails_brings_the_old_keys_back() {
 }
 
 #[test]
+fn from_one_way_to_the_other_and_back() {
+    let mut host = HostWithFalco::in_sync(true, &[]);
+    let with_entry = host.read("etc/falco.yaml");
+    let included = host.read("agent.toml");
+    host.write("agent.toml", &(included.clone() + EDIT));
+    let told = host.once().ended_with(2).json();
+    assert_eq!((&told["drift"][0]["kind"], told["changes"].as_array().unwrap().len()), (&json!("config"), 0), "{told}");
+    assert_eq!(host.read("etc/falco.yaml"), with_entry, "nobody has adopted it for that");
+    let _adopted = host.falconer(["adopt"]).ended_with(0);
+    let with_keys = host.read("etc/falco.yaml");
+    assert!(!with_keys.contains("falconer.yaml") && with_keys.contains("generations/1/rules"), "{with_keys}");
+    assert_eq!(condition(&host.once().ended_with(0).json()), ("InSync", &json!(1)));
+    host.write("agent.toml", &included);
+    let _adopted = host.falconer(["adopt"]).ended_with(0);
+    assert_eq!(host.read("etc/falco.yaml"), with_entry);
+    assert_eq!(condition(&host.once().ended_with(0).json()), ("InSync", &json!(1)));
+    host.stop_falco();
+}
+
+#[test]
 fn killed_before_and_after_the_rename_of_falco_yaml() {
     if !trace::is_permitted() {
         return;
@@ -163,10 +183,14 @@ fn killed_before_and_after_the_rename_of_falco_yaml() {
     let (_, calls) = trace::record(&once(&host), trace::CHANGES, false);
     let mut points = Vec::new();
     for (at, call) in calls.iter().enumerate().filter(|(_, call)| call.changes(&etc) && call.is_repeatable()) {
+        // The writing of the new file is one point.
+        if !["openat", "fsync", "rename", "renameat", "renameat2"].contains(&call.name.as_str()) {
+            continue;
+        }
         let before = calls.iter().take(at + 1);
         points.push((call, before.filter(|other| other.name == call.name && call.place_matches(other)).count()));
     }
-    assert!(points.len() >= 4, "{calls:#?}");
+    assert!(points.len() >= 3, "{calls:#?}");
     for (call, nth) in points {
         let version = if host.read("state/current/rules/10-acme-rules.yaml").contains("# two") { "1.0.0" } else { "2.0.0" };
         let _commit = host.commit(&[("fleet.yaml", &fleet_yaml(version))]);

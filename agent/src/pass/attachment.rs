@@ -65,14 +65,22 @@ pub(super) fn edit(agent: &Agent, host: &Host, record: &Record) -> Result<Digest
     Ok(Digest::of(text.as_bytes()))
 }
 
-/// The record of what is live, and the ledger, as they are now.
+/// The record of what is live now.
 ///
 /// # Errors
 /// When the host cannot be looked at.
-pub async fn live(agent: &Agent) -> Result<(Option<Record>, Ledger), PassError> {
+pub async fn live(agent: &Agent) -> Result<Option<Record>, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
-    let host = observe(agent, &state).await?;
-    Ok((host.observed.live_record().cloned(), host.observed.ledger))
+    Ok(observe(agent, &state).await?.observed.live_record().cloned())
+}
+
+/// How falco.yaml is ours, as far as we remember.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn attachment(agent: &Agent) -> Result<Attachment, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
+    Ok(ledger(&state)?.attachment)
 }
 
 /// Replaces falco.yaml while no pass is made, and remembers how it is ours. Nothing is written that is there already.
