@@ -129,7 +129,9 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
         many => format!(" and {} more", many - 1),
     };
     let hint = match first.kind {
-        DriftKind::Config => "run `falconer adopt`; with `config = \"edit\"` and `mode = \"heal\"` a pass puts it right after that",
+        DriftKind::Config => {
+            "run `falconer adopt`; with `config = \"edit\"` and `mode = \"heal\"` a pass puts it right after that"
+        }
         DriftKind::NotLoaded => "look at Falco's own log, then restart Falco",
         _ => "set `mode = \"heal\"` under `[drift]` in agent.toml, or put it right by hand",
     };

@@ -158,9 +158,10 @@ impl Confirm {
     #[must_use]
     pub fn is_met_by(&self, loaded: &Loaded) -> bool {
         self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
-            && self.include.as_ref().is_none_or(|include| {
-                !loaded.tells_config() || loaded.config_digests(INCLUDE).contains(include)
-            })
+            && self
+                .include
+                .as_ref()
+                .is_none_or(|include| !loaded.tells_config() || loaded.config_digests(INCLUDE).contains(include))
     }
 }
 

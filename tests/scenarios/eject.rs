@@ -61,7 +61,11 @@ fn out_of_an_edited_falco() {
     let mut host = edited("0.44.1");
     let before = host.read("etc/falco.yaml");
     let _adopted = host.falconer(["adopt"]).ended_with(0);
-    let fleet = format!("{}  - host: {}\nconfig: {{priority: warning}}\n", fleet_yaml("1.0.0"), host.path("etc/own_rules.yaml").display());
+    let fleet = format!(
+        "{}  - host: {}\nconfig: {{priority: warning}}\n",
+        fleet_yaml("1.0.0"),
+        host.path("etc/own_rules.yaml").display()
+    );
     let _commit = host.commit(&[("fleet.yaml", &fleet)]);
     let _status = host.once().ended_with(0);
     let rules = loaded(&mut host);
@@ -70,7 +74,11 @@ fn out_of_an_edited_falco() {
     assert_eq!(done["evidence"], json!("sha256"));
     let text = host.read("etc/falco.yaml");
     assert!(!text.contains("/state/") && !text.contains(">>>") && text.contains("\npriority: \"warning\""), "{text}");
-    assert!(before.lines().all(|line| text.lines().any(|other| other.strip_prefix("# ").unwrap_or(other) == line || other == line)));
+    assert!(
+        before
+            .lines()
+            .all(|line| text.lines().any(|other| other.strip_prefix("# ").unwrap_or(other) == line || other == line))
+    );
     let _refused = host.once().ended_with(1);
     goes_on_without_falconer(&mut host, &rules);
 }

@@ -83,7 +83,10 @@ fn a_day_of_a_falco_without_includes() {
     assert_eq!(host.read("etc/falco.yaml"), owners);
     host.write("etc/falco.yaml", &owners.replace("\npriority: \"warning\"", "\npriority: emergency"));
     let status = host.status().ended_with(2).json();
-    assert_eq!((&status["drift"][0]["kind"], &status["drift"][0]["observed"]), (&json!("config"), &json!("priority not as falconer has set them")));
+    assert_eq!(
+        (&status["drift"][0]["kind"], &status["drift"][0]["observed"]),
+        (&json!("config"), &json!("priority not as falconer has set them"))
+    );
     let healed = host.once().ended_with(0).json();
     assert_eq!((condition(&healed), &healed["changes"][0]["kind"]), (("InSync", &json!(2)), &json!("heal")));
     assert_eq!(host.read("etc/falco.yaml"), owners);
@@ -192,7 +195,8 @@ fn killed_before_and_after_the_rename_of_falco_yaml() {
     }
     assert!(points.len() >= 3, "{calls:#?}");
     for (call, nth) in points {
-        let version = if host.read("state/current/rules/10-acme-rules.yaml").contains("# two") { "1.0.0" } else { "2.0.0" };
+        let version =
+            if host.read("state/current/rules/10-acme-rules.yaml").contains("# two") { "1.0.0" } else { "2.0.0" };
         let _commit = host.commit(&[("fleet.yaml", &fleet_yaml(version))]);
         let run = trace::inject(&once(&host), call, &format!("signal=KILL:when={nth}"));
         assert_eq!(run.code, None, "{call:?}");

@@ -52,8 +52,12 @@ fn write_all(root: &Path, files: &[(RelativePath, Vec<u8>)]) -> io::Result<()> {
     let mut directories = vec![root.to_path_buf()];
     for (path, bytes) in files {
         let path = root.join(path.as_str());
-        let missing: Vec<PathBuf> =
-            path.ancestors().skip(1).take_while(|above| !directories.iter().any(|made| made == above)).map(PathBuf::from).collect();
+        let missing: Vec<PathBuf> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| !directories.iter().any(|made| made == above))
+            .map(PathBuf::from)
+            .collect();
         for directory in missing.into_iter().rev() {
             create(&directory)?;
             directories.push(directory);

@@ -254,7 +254,8 @@ async fn confirm(
 ) -> Result<Evidence, Outcome> {
     let include = wanted.include.as_ref().map(|digest| (INCLUDE.to_string(), digest.clone()));
     let main = agent.falco.config_file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let config_files: BTreeMap<_, _> = include.into_iter().chain(edited.cloned().map(|digest| (main, digest))).collect();
+    let config_files: BTreeMap<_, _> =
+        include.into_iter().chain(edited.cloned().map(|digest| (main, digest))).collect();
     let Some(reloading) = reloading else {
         return Ok(already_loaded(agent, host, wanted, &config_files).await);
     };

@@ -90,13 +90,16 @@ pub fn attachment(agent: &Agent) -> Result<Attachment, PassError> {
 pub fn attach(agent: &Agent, before: &str, after: Option<&str>, attachment: Attachment) -> Result<(), PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
     let is_known = ledger(&state)?.attachment == attachment;
-    if is_known && after.is_none() {
-        return Ok(());
+    let replace = || match after {
+        Some(after) => falco::adopt(&agent.falco.config_file, before, after),
+        None => Ok(()),
+    };
+    // Where there is no state directory there is no pass, and none is made for a note that says nothing.
+    if is_known && (after.is_none() || !state.path().exists()) {
+        return Ok(replace()?);
     }
     let state = state.lock()?;
-    if let Some(after) = after {
-        falco::adopt(&agent.falco.config_file, before, after)?;
-    }
+    replace()?;
     match is_known {
         true => Ok(()),
         false => keep_ledger(&state, &Ledger { attachment, ..ledger(&state)? }),

@@ -139,12 +139,7 @@ fn remember(state: &Locked, host: &Host) -> Result<(), PassError> {
 }
 
 /// One reload, and how it is known that Falco has loaded the plain files.
-async fn reloaded(
-    agent: &Agent,
-    host: &Host,
-    ejection: &Ejection,
-    after: &str,
-) -> Result<Option<Evidence>, PassError> {
+async fn reloaded(agent: &Agent, host: &Host, ejection: &Ejection, after: &str) -> Result<Option<Evidence>, PassError> {
     let Some(process) = host.process.as_ref().filter(|_| host.observed.falco.reloads) else { return Ok(None) };
     let reloading = match falco::reload(&agent.falco, process).await {
         Err(FalcoError::Gone { .. }) => return Ok(None),

@@ -95,7 +95,8 @@ pub(super) fn settings(desired: &DesiredState, placed: &[PlacedPlugin], place: &
     let mut entries = falco_config::plugin_entries(place.host);
     let mut load: Vec<_> = falco_config::loaded_plugins(place.host).into_iter().map(Value::String).collect();
     for plugin in placed {
-        let host = entries.iter().position(|entry| falco_config::plugin_name(entry).as_deref() == Some(plugin.name.as_str()));
+        let host =
+            entries.iter().position(|entry| falco_config::plugin_name(entry).as_deref() == Some(plugin.name.as_str()));
         let before = host.and_then(|index| entries.get(index)).and_then(Value::as_object);
         let entry = Value::Object(entry(desired, plugin, before, place));
         match host.and_then(|index| entries.get_mut(index)) {

@@ -180,10 +180,12 @@ pub fn without_include(
         return Ok(before);
     }
     let before = editable(text, include)?;
-    let unknown = AdoptError::UnknownShape("the entry cannot be taken out of config_files without changing something else");
+    let unknown =
+        AdoptError::UnknownShape("the entry cannot be taken out of config_files without changing something else");
     let listed = entries(before.get(CONFIG_FILES), era).map_err(|_| unknown.clone())?;
     let file = YamlFile::from_str(text).map_err(|_| unknown.clone())?;
-    let list = file.document().and_then(|document| document.as_mapping()).and_then(|map| map.get_sequence(CONFIG_FILES));
+    let list =
+        file.document().and_then(|document| document.as_mapping()).and_then(|map| map.get_sequence(CONFIG_FILES));
     let list = list.ok_or(unknown.clone())?;
     for (index, _) in (0..).zip(&listed).collect::<Vec<_>>().into_iter().rev().filter(|(_, entry)| ours(entry)) {
         let _entry = list.remove(index);

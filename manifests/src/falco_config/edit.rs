@@ -130,7 +130,8 @@ pub fn with_keys(sources: &Sources<'_>, include: &Include) -> Result<String, Edi
     for attempt in [false, true] {
         let text = with_values(sources.path.as_str(), &owner, &main)?;
         let got = evaluate(&Sources { text: &text, ..*sources })?;
-        let shadowed = wanted.iter().find(|(key, value)| !is_had(key, value.as_ref(), &got.settings, &include.settings));
+        let shadowed =
+            wanted.iter().find(|(key, value)| !is_had(key, value.as_ref(), &got.settings, &include.settings));
         let Some((key, _)) = shadowed else { return Ok(text) };
         if attempt {
             let by = got.origins.get(key).and_then(|files| files.last()).unwrap_or(sources.path);
@@ -153,7 +154,8 @@ pub fn with_keys(sources: &Sources<'_>, include: &Include) -> Result<String, Edi
 pub fn with_marks(sources: &Sources<'_>) -> Result<String, EditError> {
     let file = sources.path.as_str();
     let owner = owner_text(file, sources.text)?;
-    let _possible = with_keys(sources, &Include { rules_files: alloc::vec!["/any.yaml".into()], ..Include::default() })?;
+    let _possible =
+        with_keys(sources, &Include { rules_files: alloc::vec!["/any.yaml".into()], ..Include::default() })?;
     let document = Document::parse(file, &owner)?;
     let own = Evaluated { settings: document.settings(), ..Evaluated::default() }.rules_files();
     let values = wanted(&Include { rules_files: own, ..Include::default() }, sources.version, &owner, file)?;
@@ -246,7 +248,12 @@ fn with_values(file: &str, owner: &str, values: &BTreeMap<String, Option<Value>>
             }
             (Some(place), None) => {
                 if let Some((line, column)) = place.linked {
-                    return Err(EditError::at(file, line, column, "an anchor or an alias is in a key that is to be set"));
+                    return Err(EditError::at(
+                        file,
+                        line,
+                        column,
+                        "an anchor or an alias is in a key that is to be set",
+                    ));
                 }
                 let own = lines.get(place.first..place.end).unwrap_or_default();
                 blocks.insert(place.first, (place.end, blocks::block(key, own, &text, end)));

@@ -11,7 +11,9 @@ use crate::ledger::Ledger;
 use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
-use crate::observed::{ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco};
+use crate::observed::{
+    ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
+};
 use crate::outcome::{Evidence, Outcome, Validation};
 
 /// How the simulated Falco takes what it is given.

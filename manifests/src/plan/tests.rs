@@ -1,3 +1,5 @@
+use alloc::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall};
@@ -259,6 +261,22 @@ fn the_keys_in_falco_yaml_follow_what_is_live_and_are_healed() {
     let back = pass(&mut host, &composition(2, "b", None), Temper::Obeys, ALL);
     assert_eq!(names(&back), ["activate", "edit", "reload", "confirm"], "rolled back like any other");
     assert_eq!(host.falco.names.iter().map(|number| number.0).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_generation_that_falco_yaml_names_is_kept_whatever_else_is_live() {
+    let mut host = edited_host();
+    for (revision, rules) in ["a", "b", "c"].into_iter().enumerate() {
+        pass(&mut host, &composition(revision as u8, rules, None), Temper::Obeys, ALL);
+    }
+    host.falco.names = BTreeSet::from([GenerationNumber(1)]);
+    let update = plan(&composition(4, "d", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    let pruned =
+        |step: &Step| matches!(step, Step::Prune { generations, .. } if generations.contains(&GenerationNumber(1)));
+    assert!(!update.steps.iter().any(pruned), "{:?}", names(&update));
+    host.falco.names.clear();
+    let update = plan(&composition(4, "d", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert!(update.steps.iter().any(pruned), "{:?}", names(&update));
 }
 
 #[test]

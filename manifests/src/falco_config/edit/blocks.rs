@@ -42,7 +42,9 @@ pub(super) fn without_blocks<'t>(file: &str, lines: &[&'t str]) -> Result<(Vec<&
                 found = true;
                 Some((at, key, String::new()))
             }
-            (None, _, Some(_)) => return Err(EditError::at(file, at, 1, "a block of falconer ends that did not begin")),
+            (None, _, Some(_)) => {
+                return Err(EditError::at(file, at, 1, "a block of falconer ends that did not begin"));
+            }
             (None, None, None) => {
                 owner.push(line);
                 None

@@ -67,7 +67,10 @@ fn every_release_gets_its_key_and_its_owner_gets_everything_back() {
             assert_eq!(after[&name], value, "{version}");
         }
         for (name, value) in settings(text) {
-            assert!(include(1).settings.contains_key(&name) || name == key || after[&name] == value, "{version} {name}");
+            assert!(
+                include(1).settings.contains_key(&name) || name == key || after[&name] == value,
+                "{version} {name}"
+            );
         }
         for line in text.lines() {
             assert!(first.lines().any(|other| other == line || other.strip_prefix("#| ") == Some(line)), "{line}");
@@ -111,7 +114,10 @@ fn shapes_of_a_key_and_of_the_file() {
             "rules_files:\n- /a\n\n- /b\n  # - /c\n\n# next\nb: 1\n",
             format!("{}\n\n# next\nb: 1\n", block("#| rules_files:\n#| - /a\n#|\n#| - /b\n#|   # - /c\n", "/r")),
         ),
-        ("---\n\"rules_files\" : [\t/a]\n...\n", format!("---\n{}\n...\n", block("#| \"rules_files\" : [\t/a]\n", "/r"))),
+        (
+            "---\n\"rules_files\" : [\t/a]\n...\n",
+            format!("---\n{}\n...\n", block("#| \"rules_files\" : [\t/a]\n", "/r")),
+        ),
         ("a: 1\n...\n# end\n", format!("a: 1\n{}\n...\n# end\n", block("", "/r"))),
         ("\u{feff}rules_files: []\n", format!("\u{feff}{}\n", block("#| rules_files: []\n", "/r"))),
     ] {
@@ -128,7 +134,10 @@ fn shapes_of_a_key_and_of_the_file() {
 #[test]
 fn what_is_refused_and_where() {
     for (text, wanted) in [
-        ("a: 1\nrules_files: []\nrules_files: []\n", "f:3:1: the key `rules_files` is there twice; Falco uses the first"),
+        (
+            "a: 1\nrules_files: []\nrules_files: []\n",
+            "f:3:1: the key `rules_files` is there twice; Falco uses the first",
+        ),
         ("a: &x 1\nrules_files: [*x]\n", "f:2:15: an anchor or an alias is in a key that is to be set"),
         ("rules_files: &x [/a]\nb: *x\n", "f:1:14: an anchor or an alias is in a key that is to be set"),
         ("{rules_files: [/a]}\n", "f:1:1: the whole file is one flow map"),
@@ -184,7 +193,10 @@ fn what_packages_include_is_not_registered_twice() {
         json!(["container", "json"]),
     );
     let done = edited_with(main, "0.44.1", &with_json, &[directory(stock)]).unwrap();
-    assert_eq!((&settings(&done)["plugins"], &settings(&done)["load_plugins"]), (&json!([json_plugin]), &json!(["json"])));
+    assert_eq!(
+        (&settings(&done)["plugins"], &settings(&done)["load_plugins"]),
+        (&json!([json_plugin]), &json!(["json"]))
+    );
 
     let newer = json!({"name": "container", "library_path": "/p/libcontainer.so"});
     let done = edited_with(main, "0.44.1", &ours(json!([newer]), json!(["container"])), &[directory(stock)]).unwrap();
@@ -208,10 +220,28 @@ fn plain_keys_for_the_time_after() {
 
 fn lines() -> impl Strategy<Value = String> {
     let line = prop_oneof![
-        Just("a: 1"), Just("b:"), Just("  - x"), Just("  c: [1, 2]"), Just("rules_files:"), Just("- /x"), Just("# note"),
-        Just("  # inner"), Just(""), Just("priority: debug"), Just("text: |"), Just("  # no comment"), Just("..."),
-        Just("rules_files: [/a]"), Just("webserver: {enabled: true}"), Just("x: &a 1"), Just("y: *a"), Just(" "),
-        Just("#|"), Just("\t"), Just("m: \"p"), Just("  q\""),
+        Just("a: 1"),
+        Just("b:"),
+        Just("  - x"),
+        Just("  c: [1, 2]"),
+        Just("rules_files:"),
+        Just("- /x"),
+        Just("# note"),
+        Just("  # inner"),
+        Just(""),
+        Just("priority: debug"),
+        Just("text: |"),
+        Just("  # no comment"),
+        Just("..."),
+        Just("rules_files: [/a]"),
+        Just("webserver: {enabled: true}"),
+        Just("x: &a 1"),
+        Just("y: *a"),
+        Just(" "),
+        Just("#|"),
+        Just("\t"),
+        Just("m: \"p"),
+        Just("  q\""),
     ];
     let end = prop_oneof![Just("\n"), Just("\r\n")];
     (prop::collection::vec(line, 0..12), end, any::<bool>()).prop_map(|(lines, end, last)| {
