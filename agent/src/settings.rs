@@ -6,14 +6,19 @@
 
 pub mod document;
 mod environment;
+pub mod hooks;
 pub mod registries;
+pub mod report;
+mod schedule;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use falconer_manifests::drift::{DriftKind, DriftPolicy};
 use falconer_manifests::finding::{Findings, Malformed};
 use falconer_manifests::host_lock::Identity;
 use falconer_manifests::lockfile::toml_finding;
@@ -21,12 +26,16 @@ use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath}
 use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::window::Window;
 use secrecy::SecretString;
 use url::Url;
 
+pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
 pub use registries::Registry;
+pub use schedule::Schedule;
+pub use webhook::{Kind as WebhookKind, Listen, Webhook};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -45,24 +54,32 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
+    /// The directory of the socket that the command line asks the daemon by.
+    pub runtime: PathBuf,
     /// The host's Falco.
     pub falco: Falco,
     /// When passes run.
     pub schedule: Schedule,
     /// What is to become of drift.
-    pub drift: DriftMode,
+    pub drift: DriftPolicy,
     /// What is special about single registries, by host and port.
     pub registries: BTreeMap<String, Registry>,
     /// Docker's file of registry logins.
     pub docker_config: Option<PathBuf>,
     /// The directory for what can be had again, of the user that runs us.
     pub cache: Option<PathBuf>,
-    /// Where the drift report is pushed.
-    pub report: Option<Remote>,
+    /// Where the drift report goes.
+    pub report: Option<report::Report>,
+    /// Whom to tell when the condition changes.
+    pub hooks: Vec<hooks::Hook>,
     /// Top-level keys of Falco's configuration that the repository may set.
     pub config_keys: Vec<String>,
     /// Plugins that the repository may place.
     pub plugins: Vec<String>,
+    /// When this host may be changed.
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<Webhook>,
 }
 
 /// A Git repository and how to get in.
@@ -117,19 +134,31 @@ pub struct Falco {
     pub binary: PathBuf,
     /// Its web server.
     pub http: Url,
+    /// The configuration of a falcoctl on the same host.
+    pub falcoctl_config: PathBuf,
     /// How long Falco may take to take a generation up.
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
     pub settle: Duration,
+    /// Who starts it.
+    pub supervision: Supervision,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root, by name or as `UID:GID`; ourselves without it.
+    pub validate_as: Option<String>,
 }
 
-/// When passes run.
-#[derive(Debug)]
-pub struct Schedule {
-    /// The time between two passes.
-    pub every: Duration,
-    /// How long a resolution without a committed lockfile is good for.
-    pub resolve_every: Duration,
+/// What the operator says of the one who starts Falco.
+#[derive(Debug, Default)]
+pub struct Supervision {
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub may_restart: bool,
+    /// The command that restarts it where systemd does not.
+    pub command: Option<Vec<String>>,
 }
 
 /// The settings cannot be used.
@@ -257,8 +286,11 @@ fn check(
         (None, Some(path)) => Some(files.path(&path)?),
         (None, None) => docker_config(environment),
     };
+    let host = HostName::parse(&host).map_err(value("host"))?;
+    let report = document.report.map(|written| report::check(&files, &host, written, remote)).transpose()?;
     Ok(Settings {
-        identity: Identity { host: HostName::parse(&host).map_err(value("host"))?, labels: document.labels },
+        hooks: hooks::check(&files, document.hooks)?,
+        identity: Identity { host, labels: document.labels },
         repository: Repository {
             branch: BranchName::parse(&repository.branch).map_err(value("repository.branch"))?,
             path: match repository.path.as_deref() {
@@ -275,22 +307,84 @@ fn check(
             config: document.falco.config,
             binary: base.join(&document.falco.binary),
             http: web_server(file, &document.falco.http)?,
+            falcoctl_config: base.join(&document.falco.falcoctl_config),
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
+            supervision: supervision(file, &base, &document.falco)?,
+            validate: document.falco.validate,
+            validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
         },
-        schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
-        drift: document.drift.mode,
+        runtime: runtime(&base, &document.paths),
+        schedule: schedule::check(&files, document.schedule)?,
+        drift: drift(file, document.drift)?,
         registries,
         docker_config,
         cache: cache(environment),
-        report: match document.report {
-            Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
-            None => None,
-        },
+        report,
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
+        windows: known(&files, document.windows)?,
+        webhook: document.webhook.map(|written| webhook::check(&files, written)).transpose()?,
         base,
     })
+}
+
+fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Supervision, SettingsError> {
+    let refused = |key: &str, problem: &str, hint: &str| SettingsError::Refused {
+        place: format!("falco.{key} in {file}"),
+        problem: problem.to_string(),
+        hint: hint.to_string(),
+    };
+    let unit = match falco.unit.clone() {
+        Some(unit) if unit.is_empty() || unit.starts_with('-') || unit.contains(['/', ' ']) => {
+            return Err(refused("unit", "is not the name of a unit", "write it like falco-modern-bpf.service"));
+        }
+        Some(unit) if unit.contains('.') => Some(unit),
+        unit => unit.map(|unit| format!("{unit}.service")),
+    };
+    if falco.restart_command.as_ref().is_some_and(|words| words.first().is_none_or(String::is_empty)) {
+        let hint = "write the program and its arguments as a list, e.g. [\"sv\", \"restart\", \"falco\"]";
+        return Err(refused("restart_command", "names no program", hint));
+    }
+    Ok(Supervision {
+        unit,
+        pid_file: falco.pid_file.as_ref().map(|path| base.join(path)),
+        may_restart: falco.restart == document::RestartMode::WhenNeeded,
+        command: falco.restart_command.clone(),
+    })
+}
+
+/// What is to become of drift. falco.yaml is the host's own file, which no pass edits.
+fn drift(file: &str, document: document::Drift) -> Result<DriftPolicy, SettingsError> {
+    if document.kinds.get(&DriftKind::Config) == Some(&DriftMode::Heal) {
+        return Err(SettingsError::Refused {
+            place: format!("drift.kinds.config in {file}"),
+            problem: "cannot be `heal`: falco.yaml is the host's own file, and no pass edits it".to_string(),
+            hint: "take the key out; `falconer adopt` puts the entry in falco.yaml right".to_string(),
+        });
+    }
+    Ok(DriftPolicy { mode: document.mode, kinds: document.kinds })
+}
+
+/// The directory of the daemon's socket: as written, `/run/falconer` for the usual state directory, else `run` beside it.
+fn runtime(base: &Path, paths: &document::Paths) -> PathBuf {
+    match &paths.runtime {
+        Some(runtime) => base.join(runtime),
+        None if paths.state == Path::new(document::DEFAULT_STATE) => PathBuf::from("/run/falconer"),
+        None => base.join(&paths.state).with_file_name("run"),
+    }
+}
+
+/// Windows whose zones this host knows.
+fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, SettingsError> {
+    let hint = "name a zone of the IANA database, or install the zone files (tzdata)";
+    let unknown = windows.iter().find(|window| crate::zones::find(&window.zone).is_none());
+    match unknown {
+        Some(window) => {
+            Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint))
+        }
+        None => Ok(windows),
+    }
 }
 
 fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {

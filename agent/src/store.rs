@@ -19,6 +19,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use falconer_manifests::generation::GenerationNumber;
+use falconer_manifests::name::RelativePath;
+use falconer_manifests::observed::Pointer;
 use rustix::fs::FileType;
 
 use crate::layout::Layout;
@@ -60,7 +62,7 @@ impl StateDirectory {
         };
         if let Some(root) = &root {
             require_trusted(root)?;
-            read_format(root)?;
+            require_format(root)?;
         }
         Ok(Self { path: path.to_owned(), root })
     }
@@ -72,6 +74,7 @@ impl StateDirectory {
     /// [`StoreError::Busy`] when another falconer holds it; when a newer one has written the directory, then nothing is
     /// touched; when the directory holds something else; when something cannot be created.
     pub fn lock(self) -> Result<Locked, StoreError> {
+        let was_there = self.root.is_some();
         let root = match Directory::open_or_create(&self.path) {
             Err(error) if error.is_not_a_directory() => return Err(StoreError::link(&self.path)),
             root => root?,
@@ -83,17 +86,28 @@ impl StateDirectory {
             return Err(StoreError::Busy { path: self.path });
         }
         // Read again: a newer falconer may have held the lock in between.
-        if !read_format(&root)? {
-            sync_parent(&self.path)?;
+        if !require_format(&root)? {
+            // Whoever has created it may have been killed before its name was on the disk.
+            if was_there {
+                sync_parent(&self.path)?;
+            }
             root.place_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
         let [store, generations, plugins, work] =
             [STORE, GENERATIONS, PLUGINS, WORK].map(|name| subdirectory(&root, name));
         let store = Layout::create_in(store?)?;
         let state = Self { root: Some(Directory::open_real(&self.path)?), path: self.path };
-        let locked =
-            Locked { state, root, generations: generations?, plugins: plugins?, work: work?, store, _lock: lock };
-        locked.remove_leftovers()?;
+        let mut locked = Locked {
+            state,
+            root,
+            generations: generations?,
+            plugins: plugins?,
+            work: work?,
+            store,
+            leftovers: Vec::new(),
+            _lock: lock,
+        };
+        locked.leftovers = locked.remove_leftovers()?;
         // What was just created, or renamed by a run that was interrupted, may be in memory only. Nothing is built on it
         // before it is on the disk.
         locked.root.sync()?;
@@ -157,6 +171,7 @@ pub struct Locked {
     plugins: Directory,
     work: Directory,
     store: Layout,
+    leftovers: Vec<FileError>,
     _lock: File,
 }
 
@@ -175,20 +190,50 @@ impl Locked {
         &self.store
     }
 
-    fn remove_leftovers(&self) -> Result<(), StoreError> {
+    /// What could not be removed when the lock was taken, e.g. because somebody has made it immutable. It is in nobody's way.
+    #[must_use]
+    pub fn leftovers(&self) -> &[FileError] {
+        &self.leftovers
+    }
+
+    /// Removes something from among the generations or the plugins that was never ours; `false` when it is not there. What
+    /// `current` names stays.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub fn remove_stray(&self, path: &RelativePath) -> Result<bool, StoreError> {
+        let directory = match split(path.as_str()) {
+            (GENERATIONS, _) => &self.generations,
+            (PLUGINS, _) => &self.plugins,
+            _ => return Ok(false),
+        };
+        if let Pointer::Generation(number) = self.current()?
+            && number.directory() == *path
+        {
+            return Err(StoreError::InUse { number });
+        }
+        Ok(directory.remove_tree(path.base_name())?)
+    }
+
+    fn remove_leftovers(&self) -> Result<Vec<FileError>, StoreError> {
+        let mut left = Vec::new();
         for name in Document::ALL.map(Document::temporary).into_iter().chain([FORMAT_TEMPORARY]) {
             self.root.remove_tree(name)?;
         }
         self.clear_temporary_link()?;
         for directory in [&self.generations, &self.plugins] {
             for name in directory.names(usize::MAX)?.iter().filter(|name| is_temporary(name)) {
-                directory.remove_tree(name)?;
+                match directory.remove_tree(name) {
+                    Err(error) if error.is_refused() => left.push(error),
+                    removed => drop(removed?),
+                }
             }
         }
         for name in self.work.names(usize::MAX)? {
             self.work.remove_tree(&name)?;
         }
-        Ok(self.store.remove_leftovers()?)
+        self.store.remove_leftovers()?;
+        Ok(left)
     }
 }
 
@@ -259,6 +304,22 @@ fn require_ours(root: &Directory) -> Result<(), StoreError> {
             other: other.to_string_lossy().escape_debug().to_string(),
         }),
     }
+}
+
+/// As [`read_format`]; refuses a directory that was in use and has none: who knows which one it had.
+fn require_format(root: &Directory) -> Result<bool, StoreError> {
+    if read_format(root)? {
+        return Ok(true);
+    }
+    // Both are written long after the format, which is durable by then.
+    let used = [Document::Ledger.name(), pointer::CURRENT];
+    for name in used {
+        // Looked for again: another falconer may have made the directory its own in between.
+        if root.stat(name)?.is_some() && !read_format(root)? {
+            return Err(StoreError::NoFormat { path: root.path().join(FORMAT_FILE), beside: name, known: FORMAT });
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the directory has a format, which is then ours.

@@ -18,7 +18,7 @@ use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
 use crate::name::{AbsolutePath, ArtifactName, RelativePath};
 use crate::revision::Revision;
 
-pub use compose::{Place, compose};
+pub use compose::{Place, check, compose};
 
 /// The file that Falco's falco.yaml includes. Falco's metric for configuration files has base names only, so it is
 /// told from falco.yaml by its name.
@@ -29,6 +29,12 @@ pub const INCLUDE: &str = "falconer.yaml";
 #[must_use]
 pub fn include_path(state: &AbsolutePath) -> AbsolutePath {
     state.join(&RelativePath::known(format!("current/{INCLUDE}")))
+}
+
+/// The directory by which whatever is live is reached, for a state directory at `state`.
+#[must_use]
+pub fn current_path(state: &AbsolutePath) -> AbsolutePath {
+    state.join(&RelativePath::known("current"))
 }
 
 /// The include of one generation.

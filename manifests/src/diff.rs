@@ -12,6 +12,7 @@ use crate::lockfile::LockedArtifact;
 
 /// One change of what Falco loads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "WrittenChange")]
 pub struct Change {
     /// Of which kind.
     pub kind: ChangeKind,
@@ -19,6 +20,45 @@ pub struct Change {
     pub name: String,
     /// Why.
     pub because: String,
+}
+
+/// A change as programs read it.
+#[derive(Serialize)]
+struct WrittenChange {
+    kind: ChangeKind,
+    cause: Cause,
+    name: String,
+    because: String,
+}
+
+impl From<Change> for WrittenChange {
+    fn from(Change { kind, name, because }: Change) -> Self {
+        Self { kind, cause: kind.cause(), name, because }
+    }
+}
+
+/// What a change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The desired state has changed.
+    Intended,
+    /// The host has changed, and is put right.
+    Corrective,
+    /// What is live comes back to what was good before.
+    Restoring,
+}
+
+impl Cause {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Corrective => "corrective",
+            Self::Restoring => "restoring",
+        }
+    }
 }
 
 /// The kinds of change.
@@ -53,6 +93,16 @@ impl ChangeKind {
             Self::Heal => "heal",
             Self::Reload => "reload",
             Self::Restore => "restore",
+        }
+    }
+
+    /// What a change of this kind comes from.
+    #[must_use]
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::Add | Self::Update | Self::Remove | Self::Reorder => Cause::Intended,
+            Self::Heal | Self::Reload => Cause::Corrective,
+            Self::Restore => Cause::Restoring,
         }
     }
 }

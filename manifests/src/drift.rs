@@ -1,5 +1,7 @@
 //! Drift: differences that the host caused, not the repository.
 
+mod policy;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,7 +14,11 @@ use crate::digest::Digest;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE, GenerationNumber, MANIFEST, Record};
 use crate::ledger::Attachment;
 use crate::name::{AbsolutePath, RelativePath};
-use crate::observed::{ConfigMode, Entry, Inclusion, Observed, ObservedGeneration, Permissions, Pointer};
+use crate::observed::{
+    ConfigMode, Entry, Inclusion, Observed, ObservedGeneration, ObservedPlugin, Permissions, Pointer,
+};
+
+pub use policy::DriftPolicy;
 
 /// One difference that the host caused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,8 +44,10 @@ pub enum DriftKind {
     Missing,
     /// Something is there that nobody declared.
     Extra,
-    /// A file or a directory has other permissions, or another owner.
+    /// A file or a directory has other permissions.
     Mode,
+    /// A file or a directory belongs to another user.
+    Owner,
     /// Something else is in place of a file, e.g. a link or a directory.
     Replaced,
     /// falco.yaml no longer names what is live.
@@ -57,6 +65,7 @@ impl DriftKind {
             Self::Missing => "missing",
             Self::Extra => "extra",
             Self::Mode => "mode",
+            Self::Owner => "owner",
             Self::Replaced => "replaced",
             Self::Config => "config",
             Self::NotLoaded => "not-loaded",
@@ -70,17 +79,7 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     if observed.ledger.attachment == Attachment::Ejected {
         return Vec::new();
     }
-    let mut drift = pointer_drift(observed);
-    // Whoever moves the pointer away does not hide what was done to the generation that it should name.
-    let meant = match drift.is_empty() {
-        true => observed.live().map(|(number, _)| number),
-        false => observed.ledger.good,
-    };
-    if let Some((number, generation)) = meant.and_then(|number| observed.generations.get_key_value(&number)) {
-        drift.extend(generation_drift(observed, *number, generation));
-        let plugins = generation.record.iter().flat_map(|record| &record.composition.plugins);
-        drift.extend(plugins.flat_map(|plugin| plugin_drift(observed, plugin)));
-    }
+    let mut drift = damage(observed);
     if let (Some(_), Some(Inclusion::Not(how))) = (observed.ledger.good, &observed.falco.inclusion) {
         drift.push(Drift {
             kind: DriftKind::Config,
@@ -95,8 +94,40 @@ pub fn drift(observed: &Observed) -> Vec<Drift> {
     if drift.is_empty() && observed.ledger.good == observed.live().map(|(number, _)| number) {
         drift = not_loaded(observed);
     }
+    drift.extend(strays(observed).map(|(_, drift)| drift));
     drift.sort();
     drift
+}
+
+/// What is not as it was placed: `current`, the generation that is meant to be live, and its plugins.
+#[must_use]
+pub fn damage(observed: &Observed) -> Vec<Drift> {
+    let mut damage = pointer_drift(observed);
+    // Whoever moves the pointer away does not hide what was done to the generation that it should name.
+    let meant = match damage.is_empty() {
+        true => observed.live().map(|(number, _)| number),
+        false => observed.ledger.good,
+    };
+    if let Some((number, generation)) = meant.and_then(|number| observed.generations.get_key_value(&number)) {
+        damage.extend(generation_drift(observed, *number, generation));
+        let plugins = generation.record.iter().flat_map(|record| &record.composition.plugins);
+        damage.extend(plugins.flat_map(|plugin| plugin_drift(observed, plugin)));
+    }
+    damage.sort();
+    damage
+}
+
+/// What lies among our generations and plugins and was never placed by us, by its path in the state directory.
+pub fn strays(observed: &Observed) -> impl Iterator<Item = (&RelativePath, Drift)> {
+    observed.strays.iter().map(|(path, entry)| {
+        let drift = Drift {
+            kind: DriftKind::Extra,
+            path: observed.state.join(path).to_string(),
+            expected: "nothing".to_string(),
+            observed: describe(entry),
+        };
+        (path, drift)
+    })
 }
 
 /// Whether nothing in the generation's directory, or in those of its plugins, differs from its record.
@@ -112,19 +143,39 @@ pub fn is_intact(observed: &Observed, number: GenerationNumber) -> bool {
 /// Whether a plugin is on disk, whole and as it must be.
 #[must_use]
 pub fn plugin_is_intact(observed: &Observed, plugin: &PlacedPlugin) -> bool {
-    matches!(observed.plugins.get(&plugin.directory), Some(Some(_))) && plugin_drift(observed, plugin).is_empty()
+    let is_looked_into = |plugin: &ObservedPlugin| plugin.entries.is_some();
+    observed.plugins.get(&plugin.directory).is_some_and(is_looked_into) && plugin_drift(observed, plugin).is_empty()
 }
 
 fn plugin_drift(observed: &Observed, plugin: &PlacedPlugin) -> Vec<Drift> {
+    let root = observed.state.join(&plugin.directory);
     let nothing = BTreeMap::new();
-    let entries = match observed.plugins.get(&plugin.directory) {
-        Some(Some(entries)) => entries,
-        // On disk, and nobody has looked into it.
-        Some(None) => return Vec::new(),
-        None => &nothing,
+    let (mut drift, entries) = match observed.plugins.get(&plugin.directory) {
+        Some(found) => match (root_drift(root.as_str(), found.root.as_ref()), &found.entries) {
+            (Err(replaced), _) => return alloc::vec![replaced],
+            (Ok(drift), Some(entries)) => (drift, entries),
+            // On disk, and nobody has looked into it.
+            (Ok(_), None) => return Vec::new(),
+        },
+        None => (Vec::new(), &nothing),
     };
     let expected = plugin.files.iter().map(|file| (file.path.as_str(), &file.sha256)).collect();
-    directory_drift(&observed.state.join(&plugin.directory), &expected, entries)
+    drift.extend(directory_drift(&root, &expected, entries));
+    drift
+}
+
+/// How a directory of ours differs itself; `Err` when something else stands in its place.
+fn root_drift(path: &str, root: Option<&Entry>) -> Result<Vec<Drift>, Drift> {
+    match root {
+        None => Ok(Vec::new()),
+        Some(Entry::Directory { permissions }) => Ok(permission_drift(path, permissions, DIRECTORY_MODE).collect()),
+        Some(other) => Err(Drift {
+            kind: DriftKind::Replaced,
+            path: path.to_string(),
+            expected: "a directory".to_string(),
+            observed: describe(other),
+        }),
+    }
 }
 
 fn pointer_drift(observed: &Observed) -> Vec<Drift> {
@@ -152,17 +203,10 @@ fn pointer_drift(observed: &Observed) -> Vec<Drift> {
 fn generation_drift(observed: &Observed, number: GenerationNumber, generation: &ObservedGeneration) -> Vec<Drift> {
     let root = format!("{}/{}", observed.state, number.directory());
     let path = |path: &str| format!("{root}/{path}");
-    let mut drift = Vec::new();
-    match &generation.root {
-        None => {}
-        Some(Entry::Directory { permissions }) => {
-            drift.extend(permission_drift(&root, permissions, DIRECTORY_MODE));
-        }
-        Some(other) => {
-            let (expected, observed) = ("a directory".to_string(), describe(other));
-            return alloc::vec![Drift { kind: DriftKind::Replaced, path: root, expected, observed }];
-        }
-    }
+    let mut drift = match root_drift(&root, generation.root.as_ref()) {
+        Ok(drift) => drift,
+        Err(replaced) => return alloc::vec![replaced],
+    };
     let Some(entries) = &generation.entries else { return drift };
     let Some(record) = &generation.record else {
         let remembered = observed.ledger.record_digest(number);
@@ -225,14 +269,14 @@ fn directory_drift(
     drift
 }
 
-fn permission_drift(path: &str, found: &Permissions, mode: u32) -> Option<Drift> {
-    let expected = Permissions::ours(mode);
-    (*found != expected).then(|| Drift {
-        kind: DriftKind::Mode,
-        path: path.to_string(),
-        expected: expected.to_string(),
-        observed: found.to_string(),
-    })
+fn permission_drift(path: &str, found: &Permissions, mode: u32) -> impl Iterator<Item = Drift> {
+    let differs = |kind, expected: String, observed: String| Drift { kind, path: path.to_string(), expected, observed };
+    let bits = |mode| format!("{mode:04o}");
+    let of_mode = (found.mode != mode).then(|| differs(DriftKind::Mode, bits(mode), bits(found.mode)));
+    let of_owner = found
+        .stranger
+        .map(|user| differs(DriftKind::Owner, "the user that falconer runs as".to_string(), format!("user {user}")));
+    of_mode.into_iter().chain(of_owner)
 }
 
 /// The recorded files and the record itself, whose digest the ledger remembers.

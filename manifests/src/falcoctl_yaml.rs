@@ -12,10 +12,13 @@ use crate::yaml::{self, Mark, Node, Problems, Value};
 
 mod agent;
 mod artifacts;
-mod duration;
+mod directories;
+pub(crate) mod duration;
 mod fleet;
 #[cfg(test)]
 mod tests;
+
+pub use directories::{Directories, directories};
 
 /// The size in bytes that a falcoctl.yaml may have.
 pub const FALCOCTL_CAP: usize = 1 << 20;

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::drift::Drift;
 use crate::lockfile;
 use crate::name::{AbsolutePath, RelativePath};
+use crate::schema::VersionOne;
 
 /// The record of a generation, in its directory.
 pub const MANIFEST: &str = "MANIFEST";
@@ -45,6 +46,9 @@ impl fmt::Display for GenerationNumber {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
+    /// The version of the document.
+    #[serde(default)]
+    pub version: VersionOne,
     /// The generation.
     pub generation: GenerationNumber,
     /// What it is made of.
@@ -125,6 +129,7 @@ impl Draft {
         files.push(text_file(lockfile::FILE_NAME, lockfile));
         files.sort_by(|a, b| a.file.cmp(&b.file));
         let record = Record {
+            version: VersionOne,
             generation,
             composition: composition.clone(),
             files: files.iter().map(|staged| staged.file.clone()).collect(),

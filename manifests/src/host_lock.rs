@@ -19,13 +19,14 @@ use crate::next::Verdict;
 use crate::observed::{Entry, Observed};
 use crate::outcome::{Condition, Evidence, Validation};
 use crate::reference::{Source, Tag};
+use crate::report::Chain;
 use crate::revision::Revision;
 
 /// The name of the drift report in the state directory and in Git.
 pub const FILE_NAME: &str = "host.lock";
 
 /// The version of the document.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// The drift report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub struct HostLock {
     /// Drift that the live generation was made to correct.
     #[serde(default, rename = "corrected", skip_serializing_if = "Vec::is_empty")]
     pub corrected: Vec<Drift>,
+    /// Its place in the row of reports that were sent; absent in the report that stays on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
 }
 
 /// Who a report is about.
@@ -176,6 +180,7 @@ impl HostLock {
             }),
             drift: drift.to_vec(),
             corrected: record.map(|record| record.corrects.clone()).unwrap_or_default(),
+            chain: None,
         }
     }
 
@@ -189,7 +194,7 @@ impl HostLock {
     /// Parses the text of a drift report.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// What is wrong with the text. Ask [`schema::newer`] first whether it is only newer than this program.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
@@ -204,7 +209,7 @@ impl HostLock {
 }
 
 fn plugin_files(observed: &Observed, plugin: &PlacedPlugin) -> Vec<HostFile> {
-    let entries = observed.plugins.get(&plugin.directory).and_then(Option::as_ref);
+    let entries = observed.plugins.get(&plugin.directory).and_then(|plugin| plugin.entries.as_ref());
     let file = |file: &LockedFile| match entries?.get(&file.path)? {
         Entry::File { sha256: Some(sha256), size, .. } => Some(HostFile {
             path: file.path.clone(),
@@ -234,6 +239,12 @@ fn host_file(observed: &Observed, placed: &PlacedFile, path: RelativePath) -> Op
 #[must_use]
 pub fn path() -> RelativePath {
     RelativePath::known(FILE_NAME)
+}
+
+/// The path of the drift report of `host` on a branch that hosts share.
+#[must_use]
+pub fn branch_path(host: &HostName) -> RelativePath {
+    RelativePath::known(alloc::format!("hosts/{host}.lock"))
 }
 
 /// The Git reference that holds the drift report of `host`: `refs/falconer/hosts/<hh>/<host>`, where `hh` are the first

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings, Location};
 use crate::generation::GenerationNumber;
 use crate::lockfile::toml_finding;
 use crate::observed::RunningFalco;
 use crate::outcome::{Evidence, Validation};
 use crate::revision::Revision;
+use crate::schema::{NEWER_HINT, VersionOne, newer_toml};
 
 /// How falco.yaml was brought to us, or taken from us, by hand the last time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ impl Attachment {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
+    /// The version of the document.
+    #[serde(default)]
+    pub version: VersionOne,
     /// The last revision that was accepted; it only moves to a descendant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
@@ -64,13 +68,13 @@ pub struct Ledger {
     pub resolved_at: Option<u64>,
     /// The number of the newest drift report.
     pub sequence: u64,
-    /// The digest of the drift report that was last pushed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of an older falconer: what was last pushed is remembered with the reports. It is read and let go.
+    #[serde(default, skip_serializing)]
     pub reported: Option<Digest>,
     /// How falco.yaml is ours.
     #[serde(default, skip_serializing_if = "Attachment::is_default")]
     pub attachment: Attachment,
-    /// The Falco process that did not take up the good generation when asked to; it is not asked again.
+    /// The Falco that did not take up the good generation, or could not be asked to; it is not asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf: Option<Deaf>,
     /// What was tried and failed, and is not tried again until something changes.
@@ -89,25 +93,64 @@ pub struct Held {
     pub revision: Revision,
     /// The digest of the content ([`crate::composition::Composition::content_digest`]).
     pub content: Digest,
-    /// The Falco that it failed with; another one may take it.
+    /// The Falco that it failed with; another one may take it. Nobody in particular where somebody has rolled it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub falco: Option<String>,
     /// What went wrong.
     pub reason: String,
     /// Whether it was live when it failed, so that the good generation had to come back.
     pub rolled_back: bool,
+    /// What somebody wants live instead, by the digest of its content, until the desired state changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Digest>,
 }
 
-/// A Falco process that was asked to load a generation and did not.
+/// A Falco that does not have the good generation, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deaf {
     /// The generation.
     pub generation: GenerationNumber,
-    /// The process id.
-    pub pid: u32,
+    /// The process id; none when the process has ended of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// When the process started, in clock ticks since boot.
-    pub started: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
+    /// Whether it was asked to load the generation; false where there was no way to ask.
+    #[serde(default = "yes")]
+    pub asked: bool,
+    /// Whether it was started anew for it; that is done once.
+    #[serde(default)]
+    pub restarted: bool,
+    /// What went wrong.
+    #[serde(default)]
+    pub reason: String,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Deaf {
+    /// A Falco, as far as it still runs, that does not have `generation`.
+    #[must_use]
+    pub fn new(generation: GenerationNumber, falco: Option<&RunningFalco>, reason: &str) -> Self {
+        Self {
+            generation,
+            pid: falco.map(|falco| falco.pid),
+            started: falco.map(|falco| falco.started),
+            asked: true,
+            restarted: false,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Whether it is this process.
+    #[must_use]
+    pub fn is(&self, falco: &RunningFalco) -> bool {
+        self.pid == Some(falco.pid) && self.started == Some(falco.started)
+    }
 }
 
 /// The digest of a generation's record.
@@ -126,6 +169,13 @@ impl Ledger {
     /// # Errors
     /// One finding with its place.
     pub fn parse(text: &str) -> Result<Self, Findings> {
+        newer_toml("the ledger", text, VersionOne::NUMBER).map_err(|newer| {
+            Findings::one(Finding {
+                location: Location { file: "ledger".to_string(), line: 0, column: 0 },
+                message: newer.to_string(),
+                hint: NEWER_HINT.to_string(),
+            })
+        })?;
         let hint = "the ledger is damaged; move it away and run `falconer once` to start from what is on disk";
         toml::from_str(text).map_err(|error| toml_finding("ledger", text, &error, hint))
     }
@@ -144,18 +194,60 @@ impl Ledger {
         self.records.iter().find(|record| record.generation == generation).map(|record| &record.digest)
     }
 
-    /// Whether this content failed before with this Falco.
+    /// Whether this content failed before with this Falco, or was rolled back by somebody.
     #[must_use]
     pub fn held(&self, content: &Digest, falco: Option<&str>) -> Option<&Held> {
-        self.held.iter().find(|held| &held.content == content && held.falco.as_deref() == falco)
+        let counts = |held: &&Held| held.instead.is_some() || held.falco.as_deref() == falco;
+        self.held.iter().filter(|held| &held.content == content).find(counts)
     }
 
-    /// Whether this process already failed to load that generation.
+    /// The ledger after somebody has asked for the content `instead` in place of `content`, which `revision` has asked for. Who
+    /// has done so before still keeps the same content away.
+    #[must_use]
+    pub fn with_rollback(&self, revision: Revision, content: Digest, instead: Digest, reason: String) -> Self {
+        let before = self.rollback().map(|held| (held.revision.clone(), held.content.clone()));
+        let (revision, content) = before.unwrap_or((revision, content));
+        let mut ledger = self.without_rollback();
+        // Whoever asks for it wants it tried, whatever came of it before.
+        ledger.held.retain(|held| held.content != content && held.content != instead);
+        if content != instead {
+            ledger.hold(Held { revision, content, falco: None, reason, rolled_back: true, instead: Some(instead) });
+        }
+        ledger
+    }
+
+    /// What is held because somebody asked for it.
+    #[must_use]
+    pub fn rollback(&self) -> Option<&Held> {
+        self.held.iter().find(|held| held.instead.is_some())
+    }
+
+    /// The ledger in which nothing is held because somebody asked for it.
+    #[must_use]
+    pub fn without_rollback(&self) -> Self {
+        let mut ledger = self.clone();
+        ledger.held.retain(|held| held.instead.is_none());
+        ledger
+    }
+
+    /// Holds some content; the oldest that is held is forgotten where there are too many.
+    pub fn hold(&mut self, held: Held) {
+        self.held.push(held);
+        if self.held.len() > HELD_AT_MOST {
+            self.held.remove(0);
+        }
+    }
+
+    /// Whether this process was asked to load that generation and did not.
     #[must_use]
     pub fn is_deaf(&self, generation: GenerationNumber, falco: &RunningFalco) -> bool {
-        self.deaf
-            .as_ref()
-            .is_some_and(|deaf| deaf.generation == generation && deaf.pid == falco.pid && deaf.started == falco.started)
+        self.deaf.as_ref().is_some_and(|deaf| deaf.generation == generation && deaf.asked && deaf.is(falco))
+    }
+
+    /// Whether Falco was started anew for that generation and did not take it up even so.
+    #[must_use]
+    pub fn was_restarted_for(&self, generation: GenerationNumber) -> bool {
+        self.deaf.as_ref().is_some_and(|deaf| deaf.generation == generation && deaf.restarted)
     }
 
     /// The ledger that says that `generation`, recorded as `digest`, is about to be made live. A trial that the good

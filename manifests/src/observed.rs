@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
-use crate::ledger::{Attachment, Ledger};
+use crate::ledger::{Attachment, Deaf, Held, Ledger};
 use crate::name::{AbsolutePath, RelativePath};
 use crate::outcome::Evidence;
 use crate::plan::Confirm;
@@ -24,9 +25,10 @@ pub struct Observed {
     pub current: Pointer,
     /// All generations on disk.
     pub generations: BTreeMap<GenerationNumber, ObservedGeneration>,
-    /// The directories of plugins on disk, each with what is in it; looked at for those of the current, the good and the
-    /// trial generation only.
-    pub plugins: BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>,
+    /// The directories of plugins on disk.
+    pub plugins: BTreeMap<RelativePath, ObservedPlugin>,
+    /// What lies among the generations and the plugins and was never placed by us, by its path in the state directory.
+    pub strays: BTreeMap<RelativePath, Entry>,
     /// The blobs in the store.
     pub blobs: BTreeSet<Digest>,
     /// Our memory.
@@ -54,6 +56,15 @@ pub struct ObservedGeneration {
     /// What stands at its path, itself; looked at for the current and the good generation only, like its entries.
     pub root: Option<Entry>,
     /// What is in its directory.
+    pub entries: Option<BTreeMap<RelativePath, Entry>>,
+}
+
+/// The directory of a plugin on disk. It is looked at for the generations that are looked at only.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ObservedPlugin {
+    /// What stands at its path, itself.
+    pub root: Option<Entry>,
+    /// What is in it.
     pub entries: Option<BTreeMap<RelativePath, Entry>>,
 }
 
@@ -95,15 +106,6 @@ impl Permissions {
     }
 }
 
-impl fmt::Display for Permissions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.stranger {
-            None => write!(f, "{:04o}", self.mode),
-            Some(user) => write!(f, "{:04o} of user {user}", self.mode),
-        }
-    }
-}
-
 /// The host's Falco.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObservedFalco {
@@ -123,6 +125,29 @@ pub struct ObservedFalco {
     pub reloads: bool,
     /// What it says it has loaded; `None` when it does not say.
     pub loaded: Option<Loaded>,
+    /// How it can be started anew where a reload does not do; `None` when it cannot, or must not be.
+    pub restart: Option<Restarter>,
+    /// The source of events that the host's own configuration names (`engine.kind`).
+    pub engine: Option<String>,
+}
+
+/// Who starts Falco anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restarter {
+    /// systemd, by the name of Falco's unit.
+    Unit(String),
+    /// A command of the operator's, word by word.
+    Command(Vec<String>),
+}
+
+impl fmt::Display for Restarter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(unit) => f.write_str(unit),
+            Self::Command(words) => write!(f, "`{}`", words.join(" ")),
+        }
+    }
 }
 
 /// How falco.yaml is to name what is live.
@@ -195,12 +220,50 @@ impl Observed {
         }
     }
 
+    /// What keeps the running Falco from having what is live, as far as we know: it did not take it up, did not survive it, or
+    /// could not be asked. It is over when another process runs, which has started with what is live, or when Falco says that
+    /// it has loaded it.
+    #[must_use]
+    pub fn deaf(&self) -> Option<&Deaf> {
+        let deaf = self.ledger.deaf.as_ref()?;
+        let record = self.live_record().filter(|record| record.generation == deaf.generation)?;
+        let still = match &self.falco.running {
+            None => deaf.asked,
+            Some(falco) => deaf.is(falco) || self.falco.loaded.is_some(),
+        };
+        (still && !self.has_loaded(record)).then_some(deaf)
+    }
+
     /// Whether `wanted` is on trial with nothing to go back to, and Falco has loaded it after all.
     #[must_use]
     pub fn has_taken_up(&self, wanted: &Composition) -> bool {
         let trial = self.live_record().filter(|record| self.ledger.trial == Some(record.generation));
         self.ledger.good.is_none()
             && trial.is_some_and(|record| record.composition.loads_same_as(wanted) && self.has_loaded(record))
+    }
+
+    /// The record of what is to be live instead of what is held: what somebody asked for, where it is still there, else the
+    /// good generation. The newest of the same content, because an older one may be pruned.
+    #[must_use]
+    pub fn instead_of(&self, held: &Held) -> Option<&Record> {
+        let records = || self.generations.values().rev().filter_map(|generation| generation.record.as_ref());
+        let asked_for = held
+            .instead
+            .as_ref()
+            .and_then(|content| records().find(|record| record.composition.content_digest() == *content));
+        asked_for.or_else(|| self.good_record())
+    }
+
+    /// The record of what is to be live where the desired state cannot be had.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&Record> {
+        self.ledger.rollback().map_or_else(|| self.good_record(), |held| self.instead_of(held))
+    }
+
+    /// The record of the good generation.
+    #[must_use]
+    pub fn good_record(&self) -> Option<&Record> {
+        self.generations.get(&self.ledger.good?)?.record.as_ref()
     }
 
     /// The record of the generation that we made live last, wherever somebody has let `current` point since.

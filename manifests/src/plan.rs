@@ -1,5 +1,6 @@
 //! The plan: every change, and the steps that carry them out. Who carries them out decides nothing.
 
+mod check;
 mod steps;
 
 use alloc::collections::BTreeMap;
@@ -13,15 +14,16 @@ use crate::artifact::ArtifactType;
 use crate::composition::{Composition, INCLUDE, PlacedPlugin};
 use crate::diff::{Change, ChangeKind, diff};
 use crate::digest::Digest;
-use crate::drift::{Drift, DriftKind, drift};
+use crate::drift::{Drift, DriftKind, DriftPolicy, damage, drift, strays};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{ConfigMode, Observed};
+use crate::observed::{ConfigMode, Observed, Pointer, Restarter};
 use crate::reference::Source;
 use crate::revision::Revision;
 
-use steps::{is_astray, may_reload, rebuild_steps, take_up};
+pub use check::{Breach, breaches};
+use steps::{is_astray, may_ask, rebuild_steps, remove, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -87,6 +89,17 @@ pub enum Step {
         /// When the process started, in clock ticks since boot.
         started: u64,
     },
+    /// Have Falco started anew, because a reload does not do.
+    Restart {
+        /// Who starts it.
+        by: Restarter,
+        /// The process id of the one that ends.
+        pid: u32,
+        /// When that started, in clock ticks since boot.
+        started: u64,
+        /// Why a reload does not do.
+        because: String,
+    },
     /// Find out whether Falco has loaded the generation.
     Confirm(Confirm),
     /// Remove what nothing needs any more.
@@ -97,6 +110,9 @@ pub enum Step {
         plugins: Vec<RelativePath>,
         /// Blobs.
         blobs: Vec<Digest>,
+        /// What was never ours, in our directories.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        strays: Vec<RelativePath>,
     },
 }
 
@@ -174,34 +190,60 @@ pub enum Target {
     LastGood,
 }
 
+/// Why Falco is asked to take a generation up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It has become live, or is on trial still.
+    Change,
+    /// It was live, and Falco does not have it.
+    NotLoaded,
+}
+
 /// Plans the way from `observed` to `wanted`.
 ///
 /// # Errors
 /// [`DraftError`] when a record cannot be written as text.
-pub fn plan(wanted: &Composition, target: Target, observed: &Observed, mode: DriftMode) -> Result<Plan, DraftError> {
+pub fn plan(
+    wanted: &Composition,
+    target: Target,
+    observed: &Observed,
+    policy: impl Into<DriftPolicy>,
+) -> Result<Plan, DraftError> {
+    let policy = policy.into();
     let drift = drift(observed);
     let placed = observed.placed_record();
     let changes = diff(placed.map(|record| &record.composition), wanted);
-    let on_disk = |drift: &&Drift| !matches!(drift.kind, DriftKind::Config | DriftKind::NotLoaded);
-    let damage: Vec<_> = drift.iter().filter(on_disk).cloned().collect();
+    let damage = damage(observed);
     let first = observed.ledger.good.is_none() && (placed.is_none() || !damage.is_empty());
     let intended = placed.is_some_and(|record| !record.composition.is_same_as(wanted));
-    let rebuild = first || intended || mode == DriftMode::Heal && !damage.is_empty();
+    let rebuild = first || intended || damage.iter().any(|drift| policy.heals(drift.kind));
+    // What `current` names stays until it names something else.
+    let in_use = |path: &RelativePath| {
+        !rebuild && matches!(&observed.current, Pointer::Generation(number) if number.directory() == *path)
+    };
+    let removed = strays(observed).filter(|(path, _)| policy.heals(DriftKind::Extra) && !in_use(path));
+    let (strays, removed): (Vec<_>, Vec<_>) = removed.map(|(path, drift)| (path.clone(), drift)).unzip();
     let mut plan = Plan { revision: wanted.revision.clone(), changes: Vec::new(), drift, steps: Vec::new() };
     if rebuild {
         plan.changes = rebuild_changes(changes, &damage, target, first || placed.is_some());
-        plan.steps = rebuild_steps(wanted, damage, observed)?;
-    } else if let Some(record) = observed.live_record() {
-        if observed.ledger.trial.is_some() {
-            plan.steps = take_up(record, observed);
-        } else if mode == DriftMode::Heal && is_astray(observed, &plan.drift) {
-            plan.changes = plan.drift.iter().map(heal_change).collect();
-            plan.steps = take_up(record, observed);
-        } else if mode == DriftMode::Heal && may_reload(record, observed, &plan.drift) {
-            plan.changes = plan.drift.iter().map(reload_change).collect();
-            plan.steps = take_up(record, observed);
+        plan.steps = rebuild_steps(wanted, damage, strays, observed)?;
+    } else {
+        if let Some(record) = observed.live_record() {
+            if observed.ledger.trial.is_some() {
+                plan.steps = take_up(record, observed, Occasion::Change);
+            } else if policy.heals_keys() && is_astray(observed, &plan.drift) {
+                let astray = plan.drift.iter().filter(|drift| drift.kind == DriftKind::Config);
+                plan.changes = astray.map(heal_change).collect();
+                plan.steps = take_up(record, observed, Occasion::Change);
+            } else if policy.heals(DriftKind::NotLoaded) && may_ask(record, observed, &plan.drift) {
+                let not_loaded = plan.drift.iter().filter(|drift| drift.kind == DriftKind::NotLoaded);
+                plan.changes = not_loaded.map(reload_change).collect();
+                plan.steps = take_up(record, observed, Occasion::NotLoaded);
+            }
         }
+        plan.steps.extend(remove(strays));
     }
+    plan.changes.extend(removed.iter().map(heal_change));
     Ok(plan)
 }
 
@@ -218,14 +260,19 @@ fn rebuild_changes(changes: Vec<Change>, damage: &[Drift], target: Target, compa
 }
 
 fn heal_change(drift: &Drift) -> Change {
-    let because = format!("{} on this host", drift.kind.as_str());
-    Change { kind: ChangeKind::Heal, name: drift.path.clone(), because }
+    Change {
+        kind: ChangeKind::Heal,
+        name: drift.path.clone(),
+        because: format!("{} on this host", drift.kind.as_str()),
+    }
 }
 
 fn reload_change(drift: &Drift) -> Change {
     Change { kind: ChangeKind::Reload, name: drift.path.clone(), because: "Falco has not loaded it".to_string() }
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

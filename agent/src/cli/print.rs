@@ -7,7 +7,7 @@ use falconer_manifests::diff::Change;
 use falconer_manifests::drift::Drift;
 use falconer_manifests::outcome::Condition;
 use falconer_manifests::plan::Step;
-use falconer_manifests::status::Status;
+use falconer_manifests::status::{Note, Status};
 use serde::Serialize;
 use serde_json::json;
 
@@ -85,7 +85,10 @@ impl Printer {
             "drift": plan.map(|plan| plan.drift.as_slice()).unwrap_or_default(),
             "steps": plan.map(|plan| plan.steps.as_slice()).unwrap_or_default(),
             "held": preview.held,
+            "notes": preview.notes,
             "error": preview.failure,
+            "unchecked": preview.unchecked,
+            "waiting": preview.waiting.as_ref().map(|waiting| json!({"reason": waiting.reason, "opens": waiting.opens})),
         });
         self.answer(&preview_text(preview), &value);
     }
@@ -135,6 +138,10 @@ fn status_text(status: &Status) -> String {
     }
     changes_text(&mut text, &status.changes);
     drift_text(&mut text, &status.drift);
+    for unchecked in &status.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
+    notes_text(&mut text, &status.notes);
     row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
     text
 }
@@ -150,7 +157,15 @@ fn preview_text(preview: &Preview) -> String {
             row(&mut text, "hint", hint);
         }
     }
+    notes_text(&mut text, &preview.notes);
+    if let Some(waiting) = &preview.waiting {
+        row(&mut text, "waiting", &waiting.reason);
+        row(&mut text, "hint", &waiting.hint);
+    }
     let Some(plan) = &preview.plan else { return text };
+    for unchecked in &preview.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
     row(&mut text, "revision", plan.revision.short());
     changes_text(&mut text, &plan.changes);
     drift_text(&mut text, &plan.drift);
@@ -163,9 +178,10 @@ fn preview_text(preview: &Preview) -> String {
     text
 }
 
-fn changes_text(text: &mut String, changes: &[Change]) {
+pub(super) fn changes_text(text: &mut String, changes: &[Change]) {
     for change in changes {
-        row(text, change.kind.as_str(), &format!("{}: {}", change.name, change.because));
+        let cause = change.kind.cause().as_str();
+        row(text, change.kind.as_str(), &format!("{}: {} ({cause})", change.name, change.because));
     }
 }
 
@@ -174,6 +190,13 @@ fn drift_text(text: &mut String, drift: &[Drift]) {
         let seen =
             format!("{} {} (expected {}, found {})", drift.path, drift.kind.as_str(), drift.expected, drift.observed);
         row(text, "drift", &seen);
+    }
+}
+
+fn notes_text(text: &mut String, notes: &[Note]) {
+    for note in notes {
+        row(text, "note", &note.message);
+        row(text, "", &format!("hint: {}", note.hint));
     }
 }
 
@@ -187,9 +210,13 @@ fn step_text(step: &Step) -> String {
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
         Step::Edit { generation } => format!("name generation {generation} in falco.yaml"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
+        Step::Restart { by, pid, because, .. } => format!("restart Falco (process {pid}) by {by}: {because}"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
-        Step::Prune { generations, plugins, blobs } => {
-            format!("prune {} generations, {} plugins and {} blobs", generations.len(), plugins.len(), blobs.len())
+        Step::Prune { generations, plugins, blobs, strays } => {
+            let ours = [(generations.len(), "generations"), (plugins.len(), "plugins"), (blobs.len(), "blobs")];
+            let all = ours.into_iter().chain([(strays.len(), "things that were never ours")]);
+            let counts: Vec<_> = all.filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            format!("prune {}", counts.join(", "))
         }
     }
 }

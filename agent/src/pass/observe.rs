@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::digest::Digest;
-use falconer_manifests::falco_answers::FalcoVersion;
+use falconer_manifests::falco_answers::{FalcoVersion, FalcoVersions};
 use falconer_manifests::falco_config::{self, Sources};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
+use falconer_manifests::host_lock;
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::{
-    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
+    Entry, Inclusion, Observed, ObservedFalco, ObservedGeneration, ObservedPlugin, Permissions, Pointer, RunningFalco,
 };
+use falconer_manifests::schema::{VersionOne, newer_json, newer_toml};
 use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError, attachment};
@@ -20,6 +23,8 @@ use crate::store::{Document, ObservedEntry, StateDirectory};
 
 /// The longest ledger, in bytes.
 const LEDGER_CAP: u64 = 1 << 20;
+/// The longest drift report, in bytes.
+pub(super) const REPORT_CAP: u64 = 4 << 20;
 /// The longest record of a generation, in bytes.
 const RECORD_CAP: u64 = 16 << 20;
 
@@ -34,23 +39,43 @@ pub(super) struct Host {
     pub(super) documents: Option<Documents>,
     /// The version of the host's Falco.
     pub(super) version: Option<FalcoVersion>,
+    /// What its program says of itself, where there is one.
+    pub(super) installed: Option<FalcoVersions>,
+    /// What the wanted artifacts need and nobody could check.
+    pub(super) unchecked: Vec<Unchecked>,
     /// The process, when one runs.
     pub(super) process: Option<falco::Falco>,
     /// What is wrong with the host's Falco or its falco.yaml, so that nothing new can be worked out or checked for it.
     pub(super) impaired: Option<PassError>,
 }
 
-/// Looks at everything.
+/// Looks at everything; into the generations that are or were live.
 ///
 /// # Errors
-/// When something cannot be looked at; what is merely wrong is an observation.
+/// When something cannot be looked at, or a newer falconer has written it; what is merely wrong is an observation.
 pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Host, PassError> {
+    observe_with(agent, state, None).await
+}
+
+/// As [`observe`], also into the generation `also`.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) async fn observe_with(
+    agent: &Agent,
+    state: &StateDirectory,
+    also: Option<GenerationNumber>,
+) -> Result<Host, PassError> {
     let ledger = ledger(state)?;
-    let (version, broken) = match falco::version(&agent.falco).await {
+    if let Some(bytes) = state.read_document(Document::HostLock, REPORT_CAP)? {
+        newer_toml(host_lock::FILE_NAME, &String::from_utf8_lossy(&bytes), host_lock::VERSION)?;
+    }
+    let (installed, broken) = match falco::version(&agent.falco).await {
         Ok(Presence::Absent) => (None, None),
-        Ok(Presence::Present(versions)) => (Some(versions.falco), None),
+        Ok(Presence::Present(versions)) => (Some(versions), None),
         Err(error) => (None, Some(error.into())),
     };
+    let version = installed.as_ref().map(|versions| versions.falco.clone());
     let (configuration, unreadable) = match configuration(agent, version.as_ref()) {
         Ok(configuration) => (configuration, None),
         Err(error) => (None, Some(error)),
@@ -58,12 +83,19 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
     let (documents, settings) = configuration.unzip();
     let settings = settings.unwrap_or_default();
     let process = falco::running(&agent.falco)?;
+    // In a pod the program is in another container; its web server tells the release.
+    let version = match (version, &process) {
+        (None, Some(_)) if broken.is_none() => falco::loaded_versions(&agent.falco).await.ok().map(|said| said.falco),
+        (version, _) => version,
+    };
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
     };
     let current = state.current()?;
-    let generations = generations(state, &ledger, &current)?;
+    let mut strays: BTreeMap<_, _> =
+        state.observe_strays()?.into_iter().map(|(path, found)| (path, entry(found))).collect();
+    let generations = generations(state, &ledger, &current, also, &mut strays)?;
     let plugins = plugins(state, &generations)?;
     let blobs = match state.open_store()? {
         Some(store) => store.intact_blobs()?,
@@ -86,13 +118,37 @@ pub(super) async fn observe(agent: &Agent, state: &StateDirectory) -> Result<Hos
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
-        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
+        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings_of(&settings, process.as_ref())),
         loaded,
+        restart: process.as_ref().and_then(|falco| falco::restarter(&agent.falco, falco)),
+        engine: engine(&settings),
     };
     let mut observed =
-        Observed { state: agent.settings.state.clone(), current, generations, plugins, blobs, ledger, falco };
+        Observed { state: agent.settings.state.clone(), current, generations, plugins, strays, blobs, ledger, falco };
     observed.ledger.evidence = observed.evidence();
-    Ok(Host { observed, settings, documents, version, process, impaired: broken.or(unreadable) })
+    Ok(Host {
+        observed,
+        settings,
+        documents,
+        version,
+        installed,
+        unchecked: Vec::new(),
+        process,
+        impaired: broken.or(unreadable),
+    })
+}
+
+/// The settings of the running Falco: the options of its command line beat every file.
+fn settings_of(settings: &Map<String, Value>, process: Option<&falco::Falco>) -> Map<String, Value> {
+    let words = process.map(|falco| falco.arguments.as_slice()).unwrap_or_default();
+    let options = words.iter().zip(words.iter().skip(1)).filter(|(word, _)| *word == "-o").map(|(_, option)| option);
+    options.fold(settings.clone(), |settings, option| {
+        falco_config::with_option(settings.clone(), option).unwrap_or(settings)
+    })
+}
+
+fn engine(settings: &Map<String, Value>) -> Option<String> {
+    Some(settings.get("engine")?.get("kind")?.as_str()?.to_string())
 }
 
 /// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,
@@ -126,9 +182,11 @@ fn generations(
     state: &StateDirectory,
     ledger: &Ledger,
     current: &Pointer,
+    also: Option<GenerationNumber>,
+    strays: &mut BTreeMap<RelativePath, Entry>,
 ) -> Result<BTreeMap<GenerationNumber, ObservedGeneration>, PassError> {
     let matters = |number: GenerationNumber| {
-        *current == Pointer::Generation(number) || ledger.good == Some(number) || ledger.trial == Some(number)
+        *current == Pointer::Generation(number) || [ledger.good, ledger.trial, also].contains(&Some(number))
     };
     let mut generations = BTreeMap::new();
     for number in state.generations()? {
@@ -139,12 +197,21 @@ fn generations(
             }
             false => (None, None),
         };
-        generations.insert(number, ObservedGeneration { record: record(state, ledger, number), root, entries });
+        let record = match record(state, ledger, number)? {
+            FoundRecord::Known(record) => Some(*record),
+            FoundRecord::NotKnown => None,
+            FoundRecord::Nobodys => {
+                let stray = state.observe_root(number)?.map(|found| (number.directory(), entry(found)));
+                strays.extend(stray);
+                None
+            }
+        };
+        generations.insert(number, ObservedGeneration { record, root, entries });
     }
     Ok(generations)
 }
 
-type Directories = BTreeMap<RelativePath, Option<BTreeMap<RelativePath, Entry>>>;
+type Directories = BTreeMap<RelativePath, ObservedPlugin>;
 
 /// The directories of plugins; those of the generations that were looked into are looked into as well.
 fn plugins(
@@ -164,18 +231,45 @@ fn plugins(
             }
             false => None,
         };
-        directories.insert(directory, entries);
+        let root = state.observe_plugin_root(&directory)?.map(entry);
+        directories.insert(directory, ObservedPlugin { root, entries });
     }
     Ok(directories)
 }
 
+/// What a generation says that it is.
+#[derive(Debug)]
+pub(super) enum FoundRecord {
+    /// Its record, with the bytes that the ledger remembers.
+    Known(Box<Record>),
+    /// Something else, or nothing, where we have once made a generation.
+    NotKnown,
+    /// Nothing that we would have made.
+    Nobodys,
+}
+
 /// The record of a generation, when its bytes are those that the ledger remembers. One that cannot be read is none.
-fn record(state: &StateDirectory, ledger: &Ledger, number: GenerationNumber) -> Option<Record> {
-    let bytes = state.read_generation_file(number, &generation::manifest_path(), RECORD_CAP).ok()??;
-    if ledger.record_digest(number) != Some(&Digest::of(&bytes)) {
-        return None;
-    }
-    serde_json::from_slice(&bytes).ok()
+///
+/// # Errors
+/// When a newer falconer has written it.
+pub(super) fn record(
+    state: &StateDirectory,
+    ledger: &Ledger,
+    number: GenerationNumber,
+) -> Result<FoundRecord, PassError> {
+    let remembered = ledger.record_digest(number);
+    let bytes = state.read_generation_file(number, &generation::manifest_path(), RECORD_CAP).ok().flatten();
+    let parsed = || bytes.as_deref().and_then(|bytes| serde_json::from_slice::<Record>(bytes).ok());
+    let Some(remembered) = remembered else {
+        // Made and never live: refused, or by a run that was interrupted.
+        let is_ours = parsed().is_some_and(|record| record.generation == number);
+        return Ok(if is_ours { FoundRecord::NotKnown } else { FoundRecord::Nobodys });
+    };
+    let Some(bytes) = bytes.as_deref().filter(|bytes| Digest::of(bytes) == *remembered) else {
+        return Ok(FoundRecord::NotKnown);
+    };
+    newer_json(&format!("{}/{}", number.directory(), generation::MANIFEST), bytes, VersionOne::NUMBER)?;
+    Ok(parsed().map_or(FoundRecord::NotKnown, |record| FoundRecord::Known(Box::new(record))))
 }
 
 fn entry(found: ObservedEntry) -> Entry {

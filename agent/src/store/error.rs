@@ -35,6 +35,16 @@ pub enum StoreError {
         /// The newest format that we know.
         known: u32,
     },
+    /// The directory was in use, and does not say which format it has. Nothing was touched.
+    #[error("{} is missing beside `{beside}`: the format of this state directory is not known", path.display())]
+    NoFormat {
+        /// The file that should say so.
+        path: PathBuf,
+        /// What shows that the directory was in use.
+        beside: &'static str,
+        /// The format that we write.
+        known: u32,
+    },
     /// Something of ours is not what we have made.
     #[error("{} {problem}", path.display())]
     Damaged {
@@ -120,9 +130,11 @@ impl StoreError {
             Self::Layout(error) => error.remedy(),
             Self::Content { source, .. } => source.remedy(),
             Self::Busy { .. } | Self::Differs { .. } => Remedy::Time,
-            Self::NewerFormat { .. } | Self::Damaged { .. } | Self::Untrusted { .. } | Self::NotOurs { .. } => {
-                Remedy::Operator
-            }
+            Self::NewerFormat { .. }
+            | Self::NoFormat { .. }
+            | Self::Damaged { .. }
+            | Self::Untrusted { .. }
+            | Self::NotOurs { .. } => Remedy::Operator,
             Self::Unexpected { .. } => Remedy::Author,
             Self::Exists { .. } | Self::InUse { .. } => Remedy::Us,
         }
@@ -137,6 +149,10 @@ impl StoreError {
             Self::Content { source, .. } => source.hint(),
             Self::Busy { .. } => Some("try again later; a service may be running: systemctl status falconer".into()),
             Self::NewerFormat { .. } => Some("install the falconer that wrote it, or a newer one".into()),
+            Self::NoFormat { path, known, .. } => Some(format!(
+                "if no newer falconer was ever at work here: echo {known} > {}; else install that one",
+                path.display()
+            )),
             Self::Damaged { path, .. } => Some(format!("look at {} and move it away", path.display())),
             Self::Untrusted { path, hint, .. } => Some(format!("{}: {hint}", path.display())),
             Self::NotOurs { .. } => Some("set paths.state to a directory of its own, e.g. /var/lib/falconer".into()),

@@ -12,7 +12,7 @@ use falconer_manifests::observed::Pointer;
 use falconer_manifests::remedy::Remedy;
 
 use super::pointer::Activation;
-use super::{Locked, ObservedEntry, StoreError, split};
+use super::{Locked, ObservedEntry, StateDirectory, StoreError, split};
 use crate::archive::ArchiveError;
 use crate::layout::LayoutError;
 use crate::layout::directory::{DIRECTORY_MODE, Directory, FILE_MODE, FileError, NewFile};
@@ -105,6 +105,22 @@ impl Staged<'_> {
     /// When a step fails. `current` then names what it named before, or this generation.
     pub fn activate(self) -> Result<Activation, StoreError> {
         self.locked.point_to(self.number)
+    }
+}
+
+impl StateDirectory {
+    /// When generation `number` was made, in seconds since 1970: when its record was written, which comes last. `None` when
+    /// it has none.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn made(&self, number: GenerationNumber) -> Result<Option<u64>, StoreError> {
+        let directory = match self.generation_directory(number, "") {
+            Err(StoreError::File(error)) if error.is_not_found() || error.is_not_a_directory() => return Ok(None),
+            directory => directory?,
+        };
+        let status = directory.stat(MANIFEST)?;
+        Ok(status.and_then(|status| u64::try_from(status.st_mtime).ok()))
     }
 }
 

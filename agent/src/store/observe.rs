@@ -10,7 +10,7 @@ use falconer_manifests::generation::GenerationNumber;
 use falconer_manifests::name::RelativePath;
 use rustix::fs::{FileType, Stat};
 
-use super::{GENERATIONS, StateDirectory, StoreError, kind_of, split};
+use super::{GENERATIONS, PLUGINS, StateDirectory, StoreError, generation_number, is_temporary, kind_of, split};
 use crate::layout::digest_of;
 use crate::layout::directory::{Directory, FileError};
 
@@ -80,10 +80,31 @@ impl StateDirectory {
     pub fn observe_root(&self, number: GenerationNumber) -> Result<Option<ObservedEntry>, StoreError> {
         let Some(generations) = self.subdirectory(GENERATIONS)? else { return Ok(None) };
         let Some(status) = generations.stat(number.to_string())? else { return Ok(None) };
-        Ok(Some(match FileType::from_raw_mode(status.st_mode) {
-            FileType::Directory => directory_entry(&status),
-            _ => ObservedEntry::Other(kind_of(status.st_mode).into()),
-        }))
+        Ok(Some(shallow(&generations, number.to_string().as_ref(), &status)?))
+    }
+
+    /// What lies among the generations and the plugins and has no name that we give, but for what is being built or
+    /// removed; by its path in the state directory.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn observe_strays(&self) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
+        let mut strays = BTreeMap::new();
+        for (place, is_ours) in [(GENERATIONS, is_generation as fn(&str) -> bool), (PLUGINS, is_plugin)] {
+            let Some(directory) = self.subdirectory(place)? else { continue };
+            for name in directory.names(ENTRIES_CAP)? {
+                let Some(status) = directory.stat(&name)? else { continue };
+                let is_directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+                let named_by_us = name.to_str().is_some_and(|name| is_ours(name) && is_directory);
+                if named_by_us || is_temporary(&name) {
+                    continue;
+                }
+                if let Some(path) = relative_path(place, &name) {
+                    strays.insert(path, shallow(&directory, &name, &status)?);
+                }
+            }
+        }
+        Ok(strays)
     }
 
     /// Reads a file of a generation, of at most `cap` bytes; `None` when there is none. Its content is not verified.
@@ -206,6 +227,27 @@ impl Walk {
             .map_err(|source| FileError::new("read", directory.path().join(name), source))?;
         Ok(ObservedEntry::File { digest, size, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
     }
+}
+
+/// What stands there, without a look into it.
+pub(super) fn shallow(parent: &Directory, name: &OsStr, status: &Stat) -> Result<ObservedEntry, FileError> {
+    Ok(match FileType::from_raw_mode(status.st_mode) {
+        FileType::Directory => directory_entry(status),
+        FileType::Symlink => {
+            ObservedEntry::Symlink { target: parent.read_link(name)?.to_string_lossy().escape_debug().to_string() }
+        }
+        _ => ObservedEntry::Other(kind_of(status.st_mode).into()),
+    })
+}
+
+fn is_generation(name: &str) -> bool {
+    generation_number(name).is_some()
+}
+
+/// Whether a name ends in a dash and the beginning of a digest, as those of our plugins do.
+fn is_plugin(name: &str) -> bool {
+    let is_hex = |digits: &str| digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('-').is_some_and(|(before, digits)| !before.is_empty() && is_hex(digits))
 }
 
 fn directory_entry(status: &Stat) -> ObservedEntry {

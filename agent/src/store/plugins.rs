@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use falconer_manifests::name::RelativePath;
 
 use super::generation::build;
-use super::observe::{Caps, observe_in};
+use super::observe::{Caps, observe_in, shallow};
 use super::{Content, GenerationFile, Locked, ObservedEntry, PLUGINS, StateDirectory, StoreError, is_temporary, split};
 
 /// What a plugin may have: its library may be large.
@@ -55,6 +55,17 @@ impl StateDirectory {
         }
         Ok(found.read_file(name, cap)?)
     }
+
+    /// What stands at the path of a plugin's directory, itself; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn observe_plugin_root(&self, directory: &RelativePath) -> Result<Option<ObservedEntry>, StoreError> {
+        let Some(plugins) = self.subdirectory(PLUGINS)? else { return Ok(None) };
+        let name = directory.base_name();
+        let status = plugins.stat(name)?;
+        Ok(status.map(|status| shallow(&plugins, name.as_ref(), &status)).transpose()?)
+    }
 }
 
 impl Locked {
@@ -83,10 +94,11 @@ impl Locked {
             self.plugins.remove_tree(&old)?;
             self.plugins.rename(name, &old)?;
             self.plugins.rename(&temporary, name)?;
-            self.plugins.remove_tree(&old)?;
+            self.plugins.discard(&old);
         }
         self.plugins.sync()?;
-        self.plugins.remove_tree(&temporary)?;
+        // What it replaces is in nobody's way where it cannot be removed; the next lock tells of it.
+        self.plugins.discard(&temporary);
         Ok(())
     }
 

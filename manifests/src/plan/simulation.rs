@@ -12,7 +12,7 @@ use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
 use crate::observed::{
-    ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, Permissions, Pointer, RunningFalco,
+    ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, ObservedPlugin, Permissions, Pointer, RunningFalco,
 };
 use crate::outcome::{Evidence, Outcome, Validation};
 
@@ -45,6 +45,7 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         tag: None,
         version: rules.into(),
         digest: content.manifest.clone(),
+        needed_by: Vec::new(),
         requirements: Vec::new(),
         dependencies: Vec::new(),
         contents: alloc::vec![content],
@@ -75,6 +76,7 @@ pub(super) fn fresh_host() -> Observed {
         current: Pointer::Missing,
         generations: BTreeMap::new(),
         plugins: BTreeMap::new(),
+        strays: BTreeMap::new(),
         blobs: BTreeSet::new(),
         ledger: Ledger::default(),
         falco: ObservedFalco {
@@ -86,6 +88,8 @@ pub(super) fn fresh_host() -> Observed {
             running: Some(RunningFalco { pid: 7, started: 1 }),
             reloads: true,
             loaded: Some(Loaded::default()),
+            restart: None,
+            engine: None,
         },
     }
 }
@@ -94,6 +98,7 @@ pub(super) fn fresh_host() -> Observed {
 pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: usize) -> Option<Outcome> {
     let mut validation = None;
     let mut outcome = Outcome::Unchanged;
+    let (mut asked, mut restarted) = (false, false);
     for (done, step) in plan.steps.iter().enumerate() {
         if done >= budget {
             return None;
@@ -111,7 +116,9 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                     };
                     (file.path.clone(), entry)
                 };
-                host.plugins.insert(plugin.directory.clone(), Some(plugin.files.iter().map(file).collect()));
+                let entries = Some(plugin.files.iter().map(file).collect());
+                let root = Some(Entry::Directory { permissions: Permissions::ours(DIRECTORY_MODE) });
+                host.plugins.insert(plugin.directory.clone(), ObservedPlugin { root, entries });
             }
             Step::Stage(draft) => stage(host, draft),
             Step::Validate { generation } if temper == Temper::Refuses => {
@@ -129,23 +136,34 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 host.falco.names = BTreeSet::from([*generation]);
                 look_at_falco_yaml(host);
             }
-            Step::Reload { .. } if temper == Temper::Obeys => load(host),
-            Step::Reload { .. } => {}
-            Step::Confirm(confirm) => match host.has_loaded(host.live_record().unwrap()) {
-                true => {
-                    let generation = confirm.generation;
-                    outcome = Outcome::Confirmed { generation, evidence: Evidence::Sha256, validation };
+            Step::Reload { .. } => {
+                asked = true;
+                if temper == Temper::Obeys {
+                    load(host);
                 }
-                false => {
-                    let falco = host.falco.running.clone();
-                    return Some(Outcome::NotConfirmed {
-                        generation: confirm.generation,
-                        reason: "deaf".into(),
-                        falco,
-                    });
+            }
+            Step::Restart { pid, .. } => {
+                (asked, restarted) = (true, true);
+                host.falco.running = Some(RunningFalco { pid: pid + 1, started: 3 });
+                if temper != Temper::NeverLoads {
+                    load(host);
                 }
-            },
-            Step::Prune { generations, plugins, blobs } => {
+            }
+            Step::Confirm(confirm) => {
+                let generation = confirm.generation;
+                let falco = host.falco.running.clone();
+                let tells = falco.is_some() && host.falco.loaded.is_some();
+                let has_loaded = host.has_loaded(host.live_record().unwrap());
+                if asked && tells && !has_loaded {
+                    return Some(Outcome::NotConfirmed { generation, reason: "deaf".into(), falco, restarted });
+                }
+                let included = host.falco.inclusion == Some(Inclusion::Included);
+                let unasked = falco.filter(|_| included && !asked && !has_loaded);
+                let evidence = if has_loaded { Evidence::Sha256 } else { Evidence::None };
+                outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
+            }
+            Step::Prune { generations, plugins, blobs, strays } => {
+                host.strays.retain(|path, _| !strays.contains(path));
                 host.plugins.retain(|directory, _| !plugins.contains(directory));
                 generations.iter().for_each(|number| drop(host.generations.remove(number)));
                 host.blobs.retain(|blob| !blobs.contains(blob));
@@ -160,13 +178,12 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
     look_at_falco_yaml(host);
     let version = host.falco.version.clone();
-    let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).is_some();
-    let held = held && !host.has_taken_up(wanted);
-    let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.clone());
-    let (target, wanted) = match (held, good) {
-        (false, _) => (Target::Desired, wanted.clone()),
-        (true, Some(good)) => (Target::LastGood, good.composition),
-        (true, None) => {
+    let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).cloned();
+    let held = held.filter(|_| !host.has_taken_up(wanted));
+    let (target, wanted) = match held.as_ref().map(|held| host.instead_of(held).cloned()) {
+        None => (Target::Desired, wanted.clone()),
+        Some(Some(good)) => (Target::LastGood, good.composition),
+        Some(None) => {
             return Plan {
                 revision: wanted.revision.clone(),
                 changes: Vec::new(),
@@ -176,6 +193,7 @@ pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, bu
         }
     };
     let plan = plan(&wanted, target, host, DriftMode::Heal).unwrap();
+    assert_eq!(breaches(&plan, host), [], "{plan:#?}");
     if let Some(outcome) = apply(host, &plan, temper, budget) {
         host.ledger = next(&host.ledger, &wanted, target, version.as_deref(), &outcome);
     }

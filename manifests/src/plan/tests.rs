@@ -7,11 +7,11 @@ use super::*;
 use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
 use crate::ledger::Attachment;
-use crate::observed::{ConfigMode, Entry, Inclusion, Permissions, Pointer};
+use crate::observed::{ConfigMode, Entry, Inclusion, ObservedPlugin, Permissions, Pointer};
 
 const ALL: usize = usize::MAX;
 
-fn names(plan: &Plan) -> Vec<&'static str> {
+pub(super) fn names(plan: &Plan) -> Vec<&'static str> {
     let name = |step: &Step| match step {
         Step::Fetch(_) => "fetch",
         Step::Copy(_) => "copy",
@@ -21,13 +21,14 @@ fn names(plan: &Plan) -> Vec<&'static str> {
         Step::Activate { .. } => "activate",
         Step::Edit { .. } => "edit",
         Step::Reload { .. } => "reload",
+        Step::Restart { .. } => "restart",
         Step::Confirm(_) => "confirm",
         Step::Prune { .. } => "prune",
     };
     plan.steps.iter().map(name).collect()
 }
 
-fn kinds(plan: &Plan) -> Vec<ChangeKind> {
+pub(super) fn kinds(plan: &Plan) -> Vec<ChangeKind> {
     plan.changes.iter().map(|change| change.kind).collect()
 }
 
@@ -36,7 +37,7 @@ fn live_rules(host: &mut Observed, number: u64) -> &mut Entry {
     generation.entries.as_mut().unwrap().get_mut(&RelativePath::parse("rules/10-falco-rules.yaml").unwrap()).unwrap()
 }
 
-fn tamper(host: &mut Observed, number: u64) {
+pub(super) fn tamper(host: &mut Observed, number: u64) {
     *live_rules(host, number) =
         Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, permissions: Permissions::ours(FILE_MODE) };
 }
@@ -101,7 +102,7 @@ fn tampering_is_healed_by_a_new_generation_that_says_so() {
 fn whoever_may_write_into_a_generation_is_drift() {
     let stranger = Permissions { mode: DIRECTORY_MODE, stranger: Some(1000) };
     let open = Permissions::ours(0o775);
-    for (permissions, seen) in [(stranger, "0755 of user 1000"), (open, "0775")] {
+    for (permissions, kind, seen) in [(stranger, DriftKind::Owner, "user 1000"), (open, DriftKind::Mode, "0775")] {
         let (mut host, wanted) = (fresh_host(), composition(1, "a", None));
         pass(&mut host, &wanted, Temper::Obeys, ALL);
         let generation = host.generations.get_mut(&GenerationNumber(1)).unwrap();
@@ -111,7 +112,7 @@ fn whoever_may_write_into_a_generation_is_drift() {
         assert!(!is_intact(&host, GenerationNumber(1)));
         let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
         let found: Vec<_> = plan.drift.iter().map(|drift| (drift.kind, &*drift.path, &*drift.observed)).collect();
-        let modes = ["/state/generations/1", "/state/generations/1/rules"].map(|path| (DriftKind::Mode, path, seen));
+        let modes = ["/state/generations/1", "/state/generations/1/rules"].map(|path| (kind, path, seen));
         assert_eq!(found, modes);
         assert_eq!(host.current, Pointer::Generation(GenerationNumber(2)));
     }
@@ -217,7 +218,8 @@ fn a_plugin_is_placed_before_what_needs_it_and_healed_and_pruned() {
     assert_eq!(names(&plan), ["fetch", "fetch", "place", "stage", "validate", "activate", "reload", "confirm"]);
     assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
     let directory = wanted.plugins.first().unwrap().directory.clone();
-    host.plugins.insert(directory, Some(BTreeMap::new()));
+    let empty = ObservedPlugin { root: None, entries: Some(BTreeMap::new()) };
+    host.plugins.insert(directory, empty);
     let plan = pass(&mut host, &wanted, Temper::Obeys, ALL);
     assert_eq!(plan.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Missing]);
     assert_eq!(names(&plan), ["place", "stage", "validate", "activate", "reload", "confirm"]);

@@ -44,6 +44,12 @@ impl FileError {
         matches!(self.errno(), Some(Errno::NOTDIR | Errno::LOOP))
     }
 
+    /// Whether somebody has seen to it that this cannot be changed: by its permissions, by an attribute, by a mount.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.errno(), Some(Errno::PERM | Errno::ACCESS | Errno::ROFS | Errno::BUSY))
+    }
+
     /// Who can end this.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
