@@ -6,6 +6,7 @@ mod check;
 mod collect;
 mod diff;
 mod doctor;
+mod eject;
 mod events;
 mod history;
 mod host;
@@ -95,6 +96,9 @@ async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Re
         Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Check(check) => check::check(arguments, printer, check).await,
+        Command::Eject { dry_run, restore, to } => {
+            eject::eject(arguments, printer, *dry_run, *restore, to.as_deref()).await
+        }
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await

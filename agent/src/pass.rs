@@ -10,7 +10,9 @@
 
 mod admitted;
 mod apply;
+mod attachment;
 mod difference;
+mod eject;
 mod error;
 mod events;
 mod fetch;
@@ -35,7 +37,7 @@ use std::sync::atomic::Ordering;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
 use falconer_manifests::host_lock::HostLock;
-use falconer_manifests::ledger::{Held, Ledger};
+use falconer_manifests::ledger::{Attachment, Held, Ledger};
 use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
@@ -46,7 +48,9 @@ use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
+pub use attachment::{attach, attachment, live};
 pub use difference::{Difference, FileDifference, difference};
+pub use eject::{Ejected, Ejection, eject, prepare_ejection};
 pub use error::{LedgerError, PassError};
 pub use events::events;
 pub use fetch::{Event, Listener, Wanted};
@@ -93,6 +97,7 @@ async fn enforce(agent: &mut Agent, request: Request, now: u64) -> Result<Ended,
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
+    refuse_where_ejected(&host)?;
     let kept = host.observed.ledger.clone();
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request, now).await?;
     let intent = gates.hold_back(agent, &state, &host, intent).await?;
@@ -148,6 +153,7 @@ pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
+    refuse_where_ejected(&host)?;
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
     let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
     let plan = match &intent.wanted {
@@ -188,6 +194,11 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let counts = |condition| matches!(condition, Condition::Failed | Condition::RolledBack | Condition::Pending);
     let failed = last.filter(|last| counts(last.condition));
     let verdict = match (&failed, host.observed.ledger.good) {
+        _ if host.observed.ledger.attachment == Attachment::Ejected => Verdict {
+            condition: Condition::Pending,
+            reason: PassError::Ejected.to_string(),
+            next: failure_verdict("", PassError::Ejected.remedy(), PassError::Ejected.hint().as_deref()).next,
+        },
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
         (None, None) if drift.is_empty() => Verdict {
             condition: Condition::Pending,
@@ -430,6 +441,14 @@ fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
             "switch its metrics on: set `metrics` and `webserver` in `config` of fleet.yaml".to_string();
     }
     verdict
+}
+
+/// Nothing is placed where falco.yaml was taken from us.
+fn refuse_where_ejected(host: &Host) -> Result<(), PassError> {
+    match host.observed.ledger.attachment {
+        Attachment::Ejected => Err(PassError::Ejected),
+        Attachment::Include | Attachment::Edit => Ok(()),
+    }
 }
 
 /// Looks again, keeping what only this pass knows of the ledger.

@@ -24,6 +24,7 @@ use falconer_manifests::finding::{Findings, Malformed};
 use falconer_manifests::host_lock::Identity;
 use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::window::Window;
@@ -131,6 +132,8 @@ pub struct Credentials {
 pub struct Falco {
     /// falco.yaml.
     pub config_file: AbsolutePath,
+    /// How it is to name what is live.
+    pub config: ConfigMode,
     /// The program.
     pub binary: PathBuf,
     /// Its web server.
@@ -306,6 +309,7 @@ fn check(
         metrics: metrics::check(&files, document.metrics)?,
         falco: Falco {
             config_file: absolute("falco.config_file", &document.falco.config_file)?,
+            config: document.falco.config,
             binary: base.join(&document.falco.binary),
             http: web_server(file, &document.falco.http)?,
             falcoctl_config: base.join(&document.falco.falcoctl_config),

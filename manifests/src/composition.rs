@@ -43,6 +43,12 @@ pub fn generation_include_path(state: &AbsolutePath, generation: GenerationNumbe
     state.join(&generation.directory()).join(&RelativePath::known(INCLUDE))
 }
 
+/// The settings that are left to a host's owner, in the directory that holds what they name. Its name tells it from ours.
+#[must_use]
+pub fn left_settings_path() -> RelativePath {
+    RelativePath::known("settings.falconer.yaml")
+}
+
 /// What a generation is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Composition {
@@ -210,17 +216,21 @@ impl Composition {
         text
     }
 
-    /// The text of the include for a generation whose directory is `root`.
+    /// What Falco is given for a generation whose directory is `root`.
     ///
     /// It names the rules files by the generation's real path, so that what a Falco has loaded does not change under it.
     #[must_use]
-    pub fn include(&self, root: &AbsolutePath) -> String {
+    pub fn keys(&self, root: &AbsolutePath) -> Include {
         let path = |file: &RulesFile| match file {
             RulesFile::Placed(placed) => root.join(&placed.path).to_string(),
             RulesFile::Host(path) => path.to_string(),
         };
-        let include =
-            Include { rules_files: self.rules_files.iter().map(path).collect(), settings: self.settings.clone() };
-        include.render("Written by falconer from the desired state; a change here is drift and does not last.")
+        Include { rules_files: self.rules_files.iter().map(path).collect(), settings: self.settings.clone() }
+    }
+
+    /// The text of the include for that generation.
+    #[must_use]
+    pub fn include(&self, root: &AbsolutePath) -> String {
+        self.keys(root).render("Written by falconer from the desired state; a change here is drift and does not last.")
     }
 }

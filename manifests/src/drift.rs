@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::composition::{INCLUDE, PlacedPlugin};
 use crate::digest::Digest;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE, GenerationNumber, MANIFEST, Record};
+use crate::ledger::Attachment;
 use crate::name::{AbsolutePath, RelativePath};
-use crate::observed::{Entry, Inclusion, Observed, ObservedGeneration, ObservedPlugin, Permissions, Pointer};
+use crate::observed::{
+    ConfigMode, Entry, Inclusion, Observed, ObservedGeneration, ObservedPlugin, Permissions, Pointer,
+};
 
 pub use policy::DriftPolicy;
 
@@ -47,7 +50,7 @@ pub enum DriftKind {
     Owner,
     /// Something else is in place of a file, e.g. a link or a directory.
     Replaced,
-    /// falco.yaml no longer includes us.
+    /// falco.yaml no longer names what is live.
     Config,
     /// On disk, but not in the running Falco.
     NotLoaded,
@@ -74,15 +77,21 @@ impl DriftKind {
     }
 }
 
-/// All drift of the host, sorted. Nothing is drift where nothing was ever placed.
+/// All drift of the host, sorted. Nothing is drift where nothing was ever placed, or falco.yaml was taken from us.
 #[must_use]
 pub fn drift(observed: &Observed) -> Vec<Drift> {
+    if observed.ledger.attachment == Attachment::Ejected {
+        return Vec::new();
+    }
     let mut drift = damage(observed);
     if let (Some(_), Some(Inclusion::Not(how))) = (observed.ledger.good, &observed.falco.inclusion) {
         drift.push(Drift {
             kind: DriftKind::Config,
             path: observed.falco.config_file.clone(),
-            expected: format!("config_files ends with {}/current/{INCLUDE}", observed.state),
+            expected: match observed.falco.mode {
+                ConfigMode::Include => format!("config_files ends with {}/current/{INCLUDE}", observed.state),
+                ConfigMode::Edit => format!("the keys of {}/current", observed.state),
+            },
             observed: how.clone(),
         });
     }
@@ -294,7 +303,9 @@ fn not_loaded(observed: &Observed) -> Vec<Drift> {
     };
     let rules = record.composition.placed();
     let rules = rules.map(|file| (file.path.as_str(), &file.sha256, loaded.rules_digests(file.path.base_name())));
-    let include = record.files.iter().filter(|file| file.path.as_str() == INCLUDE && loaded.tells_config());
+    let include = record.files.iter().filter(|file| {
+        file.path.as_str() == INCLUDE && loaded.tells_config() && observed.falco.mode == ConfigMode::Include
+    });
     let include = include.map(|file| (INCLUDE, &file.sha256, loaded.config_digests(INCLUDE)));
     rules.chain(include).filter_map(|(path, expected, seen)| not_loaded(path, expected, seen)).collect()
 }

@@ -1,5 +1,6 @@
 //! Generations: complete, immutable, numbered directories of everything that Falco loads from us.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -143,6 +144,15 @@ impl Draft {
     pub fn digest(&self) -> Digest {
         Digest::of(self.manifest.as_bytes())
     }
+}
+
+/// The generations below `state` whose files a text names, e.g. a falco.yaml.
+#[must_use]
+pub fn named_in(text: &str, state: &AbsolutePath) -> BTreeSet<GenerationNumber> {
+    let directory = alloc::format!("{state}/generations/");
+    let named = text.split(directory.as_str()).skip(1);
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    named.filter_map(number).map(GenerationNumber).collect()
 }
 
 /// The path of the record in a generation.

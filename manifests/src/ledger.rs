@@ -14,6 +14,25 @@ use crate::outcome::{Evidence, Validation};
 use crate::revision::Revision;
 use crate::schema::{NEWER_HINT, VersionOne, newer_toml};
 
+/// How falco.yaml was brought to us, or taken from us, by hand the last time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attachment {
+    /// By an entry in falco.yaml, or not yet.
+    #[default]
+    Include,
+    /// A pass may write our keys into falco.yaml.
+    Edit,
+    /// It was taken from us: nothing is placed before it is adopted again.
+    Ejected,
+}
+
+impl Attachment {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What we remember. Everything else is looked at anew in every pass. What every ledger has is required, so that one that
 /// lost its end is not taken for another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +71,9 @@ pub struct Ledger {
     /// Of an older falconer: what was last pushed is remembered with the reports. It is read and let go.
     #[serde(default, skip_serializing)]
     pub reported: Option<Digest>,
+    /// How falco.yaml is ours.
+    #[serde(default, skip_serializing_if = "Attachment::is_default")]
+    pub attachment: Attachment,
     /// The Falco that did not take up the good generation, or could not be asked to; it is not asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf: Option<Deaf>,

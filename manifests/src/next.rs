@@ -144,7 +144,9 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
         many => format!(" and {} more", many - 1),
     };
     let hint = match first.kind {
-        DriftKind::Config => "run `falconer adopt`",
+        DriftKind::Config => {
+            "run `falconer adopt`; with `config = \"edit\"` and `mode = \"heal\"` a pass puts it right after that"
+        }
         DriftKind::NotLoaded => "look at Falco's own log, then restart Falco",
         _ => "put it right by hand, or let `[drift]` in agent.toml heal this kind",
     };

@@ -5,13 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
-use crate::ledger::{Deaf, Held, Ledger};
+use crate::ledger::{Attachment, Deaf, Held, Ledger};
 use crate::name::{AbsolutePath, RelativePath};
 use crate::outcome::Evidence;
 use crate::plan::Confirm;
@@ -113,8 +113,12 @@ pub struct ObservedFalco {
     pub version: Option<String>,
     /// The path of falco.yaml.
     pub config_file: String,
-    /// Whether falco.yaml includes us; `None` when there is no falco.yaml.
+    /// How falco.yaml is to name what is live.
+    pub mode: ConfigMode,
+    /// Whether falco.yaml names what is live; `None` when there is no falco.yaml.
     pub inclusion: Option<Inclusion>,
+    /// The generations that falco.yaml names itself.
+    pub names: BTreeSet<GenerationNumber>,
     /// The process, when one runs.
     pub running: Option<RunningFalco>,
     /// Whether its version and settings let it take SIGHUP as a request to load everything again.
@@ -146,7 +150,18 @@ impl fmt::Display for Restarter {
     }
 }
 
-/// Whether falco.yaml includes us.
+/// How falco.yaml is to name what is live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfigMode {
+    /// By an include that it names once; Falco 0.38 and later.
+    #[default]
+    Include,
+    /// By keys in falco.yaml itself, written with every change; every Falco.
+    Edit,
+}
+
+/// Whether falco.yaml names what is live: by including us, or by its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inclusion {
     /// As it must.
@@ -165,6 +180,12 @@ pub struct RunningFalco {
 }
 
 impl Observed {
+    /// Whether a pass writes falco.yaml: it is to, and its owner has adopted it for that.
+    #[must_use]
+    pub fn edits(&self) -> bool {
+        self.falco.mode == ConfigMode::Edit && self.ledger.attachment == Attachment::Edit
+    }
+
     /// The generation that `current` names, when it is on disk.
     #[must_use]
     pub fn live(&self) -> Option<(GenerationNumber, &ObservedGeneration)> {
@@ -184,7 +205,7 @@ impl Observed {
     #[must_use]
     pub fn has_loaded(&self, record: &Record) -> bool {
         let loaded = self.falco.running.as_ref().and(self.falco.loaded.as_ref());
-        loaded.is_some_and(|loaded| Confirm::of(record).is_some_and(|wanted| wanted.is_met_by(loaded)))
+        loaded.is_some_and(|loaded| Confirm::of(record, self.falco.mode).is_some_and(|wanted| wanted.is_met_by(loaded)))
     }
 
     /// How we know that Falco has loaded the live generation: as it says now, or as it was seen to take it up when it does

@@ -18,12 +18,12 @@ use crate::drift::{Drift, DriftKind, DriftPolicy, damage, drift, strays};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Observed, Pointer, Restarter};
+use crate::observed::{ConfigMode, Observed, Pointer, Restarter};
 use crate::reference::Source;
 use crate::revision::Revision;
 
 pub use check::{Breach, breaches};
-use steps::{may_ask, rebuild_steps, remove, take_up};
+use steps::{is_astray, may_ask, rebuild_steps, remove, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -75,6 +75,12 @@ pub enum Step {
         generation: GenerationNumber,
         /// The digest of its record.
         record: Digest,
+    },
+    /// Write the keys of the generation into falco.yaml, in one rename: for Falco this makes it live. Nothing is written when
+    /// they are there.
+    Edit {
+        /// The generation.
+        generation: GenerationNumber,
     },
     /// Send Falco one SIGHUP.
     Reload {
@@ -145,20 +151,21 @@ pub struct Confirm {
     pub generation: GenerationNumber,
     /// The digests of the rules files by base name.
     pub rules_files: BTreeMap<String, Digest>,
-    /// The digest of the include.
-    pub include: Digest,
+    /// The digest of the include, where there is one.
+    pub include: Option<Digest>,
 }
 
 impl Confirm {
-    /// What Falco must have loaded of the generation that `record` describes.
+    /// What Falco must have loaded of the generation that `record` describes. Where falco.yaml has our keys itself, there is
+    /// no file beside it whose digest could be known.
     #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn of(record: &Record, mode: ConfigMode) -> Option<Self> {
         let include = record.files.iter().find(|file| file.path.as_str() == INCLUDE)?;
         let placed = record.composition.placed();
         Some(Self {
             generation: record.generation,
             rules_files: placed.map(|placed| (placed.path.base_name().to_string(), placed.sha256.clone())).collect(),
-            include: include.sha256.clone(),
+            include: (mode == ConfigMode::Include).then(|| include.sha256.clone()),
         })
     }
 
@@ -167,7 +174,10 @@ impl Confirm {
     #[must_use]
     pub fn is_met_by(&self, loaded: &Loaded) -> bool {
         self.rules_files.iter().all(|(name, digest)| loaded.rules_digests(name).contains(digest))
-            && (!loaded.tells_config() || loaded.config_digests(INCLUDE).contains(&self.include))
+            && self
+                .include
+                .as_ref()
+                .is_none_or(|include| !loaded.tells_config() || loaded.config_digests(INCLUDE).contains(include))
     }
 }
 
@@ -220,6 +230,10 @@ pub fn plan(
     } else {
         if let Some(record) = observed.live_record() {
             if observed.ledger.trial.is_some() {
+                plan.steps = take_up(record, observed, Occasion::Change);
+            } else if policy.heals_keys() && is_astray(observed, &plan.drift) {
+                let astray = plan.drift.iter().filter(|drift| drift.kind == DriftKind::Config);
+                plan.changes = astray.map(heal_change).collect();
                 plan.steps = take_up(record, observed, Occasion::Change);
             } else if policy.heals(DriftKind::NotLoaded) && may_ask(record, observed, &plan.drift) {
                 let not_loaded = plan.drift.iter().filter(|drift| drift.kind == DriftKind::NotLoaded);

@@ -5,6 +5,8 @@ mod answers;
 mod check;
 mod daemon;
 mod drift;
+mod eject;
+mod falco_edited;
 mod falco_room;
 mod falco_running;
 mod faults;

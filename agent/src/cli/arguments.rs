@@ -158,6 +158,22 @@ away until the repository asks for something else.")]
 
 Exit: 0 valid, 1 not.")]
     Check(Check),
+    /// Let Falco go on without falconer: leave the live files to the owner, and have falco.yaml load them
+    #[command(after_help = "Examples:
+  falconer eject --dry-run        show what would change
+  falconer eject                  leave the files beside falco.yaml, in falconer-ejected/
+  falconer eject --restore        put back the falco.yaml that was there before `falconer adopt`")]
+    Eject {
+        /// Show what would change and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Put back what falco.yaml had before, and leave no files
+        #[arg(long, conflicts_with = "to")]
+        restore: bool,
+        /// The directory for the files, which must not be there yet [default: falconer-ejected beside falco.yaml]
+        #[arg(long, value_name = "DIRECTORY")]
+        to: Option<PathBuf>,
+    },
     /// Pin every artifact of a desired-state repository in falconer.lock
     #[command(after_help = "Examples:
   falconer lock                   write falconer.lock beside fleet.yaml in this directory

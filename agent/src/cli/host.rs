@@ -1,5 +1,6 @@
 //! The commands of a host.
 
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::status::StatusAnswer;
 use serde_json::json;
@@ -77,10 +78,13 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
     if !dry_run {
         adoption::carry_out(&agent, &adoption)?;
     }
-    let done = match (&adoption.after, dry_run) {
-        (None, _) => format!("{file} includes {} already", agent.include()),
-        (Some(_), true) => format!("{file} would change; run this without --dry-run to change it"),
-        (Some(_), false) => format!("{file} now includes {}", agent.include()),
+    let done = match (&adoption.after, dry_run, agent.settings.falco.config) {
+        (None, true, _) if adoption.is_new => format!("{file} is as it must be; run this without --dry-run to say so"),
+        (None, _, ConfigMode::Include) => format!("{file} includes {} already", agent.include()),
+        (None, _, ConfigMode::Edit) => format!("{file} has its keys set by falconer already"),
+        (Some(_), true, _) => format!("{file} would change; run this without --dry-run to change it"),
+        (Some(_), false, ConfigMode::Include) => format!("{file} now includes {}", agent.include()),
+        (Some(_), false, ConfigMode::Edit) => format!("{file} now has its keys set by falconer, with every pass"),
     };
     let hint = "its metrics are off: falconer cannot prove by sha256 what Falco has loaded; docs/falco.md says how to switch them on";
     let advice = if adoption.serves_metrics { String::new() } else { format!("\n{hint}") };

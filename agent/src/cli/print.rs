@@ -285,6 +285,7 @@ fn step_text(step: &Step) -> String {
         Step::Stage(draft) => format!("stage generation {} with {} files", draft.record.generation, draft.files.len()),
         Step::Validate { generation } => format!("validate generation {generation}"),
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
+        Step::Edit { generation } => format!("name generation {generation} in falco.yaml"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
         Step::Restart { by, pid, because, .. } => format!("restart Falco (process {pid}) by {by}: {because}"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),

@@ -59,6 +59,21 @@ pub enum FalcoError {
         #[source]
         source: io::Error,
     },
+    /// Files cannot be left to the owner. The source names the file.
+    #[error("cannot leave files in {}", path.display())]
+    LayOut {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory for them is there with something else.
+    #[error("{} is there already", path.display())]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The list of processes cannot be read.
     #[error("cannot look for a running Falco")]
     Processes(#[source] io::Error),
@@ -147,10 +162,12 @@ impl FalcoError {
                 "check what falco.yaml includes: a configuration is a few small text files"
             }
             Self::Configuration { source, .. } => source.hint(),
-            Self::Changed { .. } => "run falconer adopt again",
+            Self::Changed { .. } => "run it again",
             Self::Replace { .. } => {
-                "falconer adopt writes falco.yaml and a file beside it: run it as root, on a writable /etc"
+                "falconer writes falco.yaml and a file beside it: run it as root, with that directory writable"
             }
+            Self::LayOut { .. } => "run falconer eject as root; --to names another directory",
+            Self::Taken { .. } => "move it away, or name another directory with --to",
             Self::Processes(_) => "falconer needs to read /proc; check hidepid and the sandbox of its unit",
             Self::Run { .. } | Self::NoVersion { .. } => {
                 "check falco.binary in agent.toml, and run it with --version by hand"

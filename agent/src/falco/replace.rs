@@ -17,8 +17,9 @@ pub fn adopt(path: &Path, before: &str, after: &str) -> Result<(), FalcoError> {
     let real = fs_err::canonicalize(path).map_err(failed)?;
     let parent = real.parent().unwrap_or(Path::new("/"));
     let name = real.file_name().unwrap_or_default().to_string_lossy();
-    // Beside the file, because a rename does not cross file systems; hidden, and not ending in .yaml.
-    let temporary = parent.join(format!(".{name}.falconer-{}", std::process::id()));
+    // Beside the file, because a rename does not cross file systems; hidden, and not ending in .yaml. Always the same, so
+    // that what a crash leaves goes with the next edit: whoever edits holds the state directory.
+    let temporary = parent.join(format!(".{name}.falconer"));
     let unchanged = || Ok(fs_err::read(&real).map_err(failed)? == before.as_bytes());
     if !unchanged()? {
         return Err(FalcoError::Changed { path: path.into() });

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use falconer_manifests::catalog::Blob;
-use falconer_manifests::composition::{Origin, RulesFile, generation_include_path};
+use falconer_manifests::composition::{INCLUDE, Origin, RulesFile, generation_include_path};
 use falconer_manifests::digest::Digest;
+use falconer_manifests::falco_answers::Loaded;
 use falconer_manifests::falco_config::{self, Adopted};
 use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, Record, StagedFile};
 use falconer_manifests::name::RelativePath;
-use falconer_manifests::observed::{Inclusion, RunningFalco};
+use falconer_manifests::observed::{ConfigMode, Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome, Validation};
 use falconer_manifests::plan::{Confirm, Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
@@ -19,7 +20,7 @@ use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
-use super::{Agent, PassError, keep_ledger};
+use super::{Agent, PassError, attachment, keep_ledger};
 use crate::archive::{self, Limits};
 use crate::falco::{self, Account, Asked, DryRun, Expected, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
@@ -46,6 +47,7 @@ pub(super) async fn apply(
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
     let mut asked: Option<Reloading> = None;
+    let mut edited: Option<Digest> = None;
     for step in &plan.steps {
         match step {
             // All of them at once, with the first; the others find theirs done.
@@ -92,6 +94,11 @@ pub(super) async fn apply(
                 }
                 tracing::info!(%generation, "live on disk");
             }
+            Step::Edit { generation } => {
+                let known = || host.observed.generations.get(generation)?.record.clone();
+                let Some(record) = record.clone().or_else(known) else { continue };
+                edited = Some(attachment::edit(agent, host, &record)?);
+            }
             Step::Reload { pid, started } => {
                 let Some(process) = found(host, *pid, *started) else { continue };
                 tracing::info!(pid, "asking Falco to reload");
@@ -121,7 +128,7 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, asked.take()).await {
+            Step::Confirm(wanted) => match confirm(agent, host, wanted, edited.as_ref(), asked.take()).await {
                 Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
@@ -230,7 +237,7 @@ async fn validate(
     let mode = agent.settings.falco.validate;
     let candidate = match mode {
         ValidateMode::Never => None,
-        ValidateMode::WhenPossible | ValidateMode::Required => candidate(agent, host, record.generation),
+        ValidateMode::WhenPossible | ValidateMode::Required => candidate(agent, host, record)?,
     };
     let mut why_not = "this host has no Falco that could be asked".to_string();
     if let Some(candidate) = candidate {
@@ -269,20 +276,27 @@ fn with_rights_for(settings: &FalcoSettings, record: &Record) -> FalcoSettings {
 }
 
 /// The falco.yaml that Falco would have with this generation; `None` where there is no Falco or no falco.yaml to change.
-fn candidate(agent: &Agent, host: &Host, generation: GenerationNumber) -> Option<String> {
-    host.observed.falco.version.as_ref()?;
-    let text = host.config_text.as_ref()?;
-    let include = generation_include_path(&agent.settings.state, generation);
-    let version = host.version.as_ref();
-    match host.observed.falco.inclusion {
+///
+/// # Errors
+/// When falco.yaml is to be edited and cannot be.
+fn candidate(agent: &Agent, host: &Host, record: &Record) -> Result<Option<String>, PassError> {
+    let (Some(documents), Some(_)) = (&host.documents, &host.version) else { return Ok(None) };
+    let (text, version) = (&documents.text, host.version.as_ref());
+    if host.observed.falco.mode == ConfigMode::Edit {
+        let keys = attachment::keys(agent, &record.composition, record.generation);
+        let text = falco_config::with_keys(&documents.sources(version, Some(&agent.include())), &keys);
+        return if host.observed.edits() { Ok(Some(text?)) } else { Ok(text.ok()) };
+    }
+    let include = generation_include_path(&agent.settings.state, record.generation);
+    Ok(match host.observed.falco.inclusion {
         Some(Inclusion::Included) => {
             falco_config::with_include_replaced(text, &agent.include(), &include, version).ok()
         }
-        _ => match falco_config::adopt(text, &include, version).ok()? {
-            Adopted::Changed(text) => Some(text),
-            Adopted::Unchanged => Some(text.clone()),
-        },
-    }
+        _ => falco_config::adopt(text, &include, version).ok().map(|adopted| match adopted {
+            Adopted::Changed(text) => text,
+            Adopted::Unchanged => text.clone(),
+        }),
+    })
 }
 
 /// What Falco said, with the files named as their author knows them.
@@ -308,11 +322,16 @@ async fn confirm(
     agent: &Agent,
     host: &Host,
     wanted: &Confirm,
+    edited: Option<&Digest>,
     asked: Option<Reloading>,
 ) -> Result<(Evidence, Option<RunningFalco>), Outcome> {
+    let include = wanted.include.as_ref().map(|digest| (INCLUDE.to_string(), digest.clone()));
+    let main = agent.falco.config_file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let config_files: BTreeMap<_, _> =
+        include.into_iter().chain(edited.cloned().map(|digest| (main, digest))).collect();
     let Some(asked) = asked else {
-        let evidence = already_loaded(agent, host, wanted).await;
-        let included = host.observed.falco.inclusion == Some(Inclusion::Included);
+        let evidence = already_loaded(agent, host, wanted, &config_files).await;
+        let included = edited.is_some() || host.observed.falco.inclusion == Some(Inclusion::Included);
         // A process that has ended meanwhile is not one that goes on.
         let process = host.process.as_ref().filter(|falco| falco.is_alive());
         let unasked = process.filter(|_| included && evidence == Evidence::None).map(running);
@@ -321,11 +340,7 @@ async fn confirm(
     let (confirm_within, settle) = agent.patience();
     let process = running(&asked.falco);
     let restarted = asked.asked == Asked::Restart;
-    let name = falconer_manifests::composition::INCLUDE.to_string();
-    let expected = Expected {
-        rules_files: wanted.rules_files.clone(),
-        config_files: BTreeMap::from([(name, wanted.include.clone())]),
-    };
+    let expected = Expected { rules_files: wanted.rules_files.clone(), config_files };
     match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within).await {
         Ok(confirmation) => {
             tracing::debug!(reason = %confirmation.reason, "Falco after the change");
@@ -345,12 +360,21 @@ fn running(falco: &falco::Falco) -> RunningFalco {
 }
 
 /// The evidence where no reload was needed or possible: what a running Falco says without being asked to change.
-async fn already_loaded(agent: &Agent, host: &Host, wanted: &Confirm) -> Evidence {
+async fn already_loaded(
+    agent: &Agent,
+    host: &Host,
+    wanted: &Confirm,
+    config_files: &BTreeMap<String, Digest>,
+) -> Evidence {
     if host.process.is_none() {
         return Evidence::None;
     }
+    let has = |loaded: &Loaded| {
+        let all = config_files.iter().all(|(name, digest)| loaded.config_digests(name).contains(digest));
+        all || !loaded.tells_config()
+    };
     match falco::loaded(&agent.falco).await {
-        Ok(loaded) if wanted.is_met_by(&loaded) => Evidence::Sha256,
+        Ok(loaded) if wanted.is_met_by(&loaded) && has(&loaded) => Evidence::Sha256,
         _ => Evidence::None,
     }
 }

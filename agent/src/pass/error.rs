@@ -1,7 +1,7 @@
 //! What can end a pass.
 
 use falconer_manifests::admit::Misfit;
-use falconer_manifests::falco_config::{AdoptError, EvaluateError};
+use falconer_manifests::falco_config::{AdoptError, EditError, EvaluateError};
 use falconer_manifests::finding::Findings;
 use falconer_manifests::generation::DraftError;
 use falconer_manifests::name::RelativePath;
@@ -13,7 +13,7 @@ use falconer_manifests::window::Waiting;
 
 use super::report::SinkError;
 use crate::archive::ArchiveError;
-use crate::falco::FalcoError;
+use crate::falco::{FalcoError, NotConfirmed};
 use crate::git::GitError;
 use crate::index::IndexError;
 use crate::layout::LayoutError;
@@ -59,6 +59,24 @@ pub enum PassError {
         /// Why.
         source: AdoptError,
     },
+    /// Our keys cannot be written into falco.yaml.
+    #[error("falco.yaml cannot be edited")]
+    Edit(#[from] EditError),
+    /// falco.yaml was taken from us.
+    #[error("this host was ejected: its Falco is its owner's")]
+    Ejected,
+    /// What is to be left to the owner is not what was made live.
+    #[error("{path} is not as it was made live")]
+    NotAsMade {
+        /// The path in the state directory.
+        path: String,
+    },
+    /// Falco does not take the plain files.
+    #[error("Falco refuses the plain files, and nothing was changed: {0}")]
+    Refused(String),
+    /// Falco was not seen to load the plain files.
+    #[error("falco.yaml names the plain files now, and Falco was not seen to load them")]
+    NotConfirmed(#[source] NotConfirmed),
     /// falco.yaml cannot be evaluated.
     #[error("{file} cannot be understood")]
     FalcoConfig {
@@ -208,6 +226,7 @@ impl PassError {
             Self::Falco(error) => error.remedy(),
             Self::Adopt { source, .. } => source.remedy(),
             Self::FalcoConfig { source, .. } => source.remedy(),
+            Self::Edit(source) => source.remedy(),
             Self::Archive { source, .. } => source.remedy(),
             Self::Desired(_)
             | Self::NoDocument { .. }
@@ -219,7 +238,14 @@ impl PassError {
             | Self::NotThere { .. }
             | Self::Config { .. } => Remedy::Author,
             Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
-            Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
+            Self::Ledger(_)
+            | Self::Newer(_)
+            | Self::Write(_)
+            | Self::Signals(_)
+            | Self::Ejected
+            | Self::NotAsMade { .. }
+            | Self::Refused(_)
+            | Self::NotConfirmed(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Plan(_) | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
     }
@@ -244,6 +270,11 @@ impl PassError {
             Self::Falco(error) => return Some(error.hint().to_string()),
             Self::Adopt { source, .. } => return Some(source.hint().to_string()),
             Self::FalcoConfig { source, .. } => return Some(source.hint().to_string()),
+            Self::Edit(source) => return Some(source.hint().to_string()),
+            Self::Ejected => "run `falconer adopt` to give it back to falconer",
+            Self::NotAsMade { .. } => "run `falconer once` first, which puts it right",
+            Self::Refused(_) => "run `falconer once` first; what is live must be what Falco can load",
+            Self::NotConfirmed(_) => "look at Falco's log, then reload or restart it",
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
             Self::Misfits { misfits, .. } => return misfits.first().map(|misfit| misfit.hint.clone()),

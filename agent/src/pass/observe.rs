@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use falconer_manifests::admit::Unchecked;
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::{FalcoVersion, FalcoVersions};
-use falconer_manifests::falco_config::{self, Adoption};
+use falconer_manifests::falco_config::{self, Sources};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::host_lock;
 use falconer_manifests::ledger::Ledger;
@@ -16,9 +16,9 @@ use falconer_manifests::observed::{
 use falconer_manifests::schema::{VersionOne, newer_json, newer_toml};
 use serde_json::{Map, Value};
 
-use super::{Agent, LedgerError, PassError};
+use super::{Agent, LedgerError, PassError, attachment};
 use crate::error::chain;
-use crate::falco::{self, Presence};
+use crate::falco::{self, Documents, Presence};
 use crate::store::{Document, ObservedEntry, StateDirectory};
 
 /// The longest ledger, in bytes.
@@ -35,8 +35,8 @@ pub(super) struct Host {
     pub(super) observed: Observed,
     /// The settings that Falco would have without us.
     pub(super) settings: Map<String, Value>,
-    /// The text of falco.yaml, where there is one.
-    pub(super) config_text: Option<String>,
+    /// falco.yaml and what it includes, where there is one that can be read.
+    pub(super) documents: Option<Documents>,
     /// The version of the host's Falco.
     pub(super) version: Option<FalcoVersion>,
     /// What its program says of itself, where there is one.
@@ -76,10 +76,12 @@ pub(super) async fn observe_with(
         Err(error) => (None, Some(error.into())),
     };
     let version = installed.as_ref().map(|versions| versions.falco.clone());
-    let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
+    let (configuration, unreadable) = match configuration(agent, version.as_ref()) {
         Ok(configuration) => (configuration, None),
-        Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
+        Err(error) => (None, Some(error)),
     };
+    let (documents, settings) = configuration.unzip();
+    let settings = settings.unwrap_or_default();
     let process = falco::running(&agent.falco)?;
     // In a pod the program is in another container; its web server tells the release.
     let version = match (version, &process) {
@@ -99,7 +101,19 @@ pub(super) async fn observe_with(
         Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
+    let live = match &current {
+        Pointer::Generation(number) => generations.get(number).and_then(|generation| generation.record.as_ref()),
+        Pointer::Missing | Pointer::Foreign(_) => None,
+    };
+    let inclusion = match (&documents, &unreadable) {
+        (Some(documents), _) => Some(attachment::inclusion(agent, documents, version.as_ref(), &ledger, live)),
+        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
+        (None, None) => None,
+    };
+    let text = documents.as_ref().map(|documents| documents.text.as_str()).unwrap_or_default();
     let falco = ObservedFalco {
+        mode: agent.settings.falco.config,
+        names: generation::named_in(text, &agent.settings.state),
         version: version.as_ref().map(ToString::to_string),
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
@@ -115,7 +129,7 @@ pub(super) async fn observe_with(
     Ok(Host {
         observed,
         settings,
-        config_text,
+        documents,
         version,
         installed,
         unchecked: Vec::new(),
@@ -146,24 +160,22 @@ pub(super) fn ledger(state: &StateDirectory) -> Result<Ledger, PassError> {
     }
 }
 
-type Configuration = (Map<String, Value>, Option<String>, Option<Inclusion>);
+type Configuration = (Documents, Map<String, Value>);
 
-fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Configuration, PassError> {
+/// falco.yaml with what it includes, and the settings that its owner has without us.
+fn configuration(agent: &Agent, version: Option<&FalcoVersion>) -> Result<Option<Configuration>, PassError> {
     if !agent.falco.config_file.exists() {
-        return Ok((Map::new(), None, None));
+        return Ok(None);
     }
     let documents = falco::documents(&agent.falco, version)?;
     let include = agent.include();
-    let evaluated = falco_config::evaluate(&documents.sources(version, Some(&include)))
+    let text = falco_config::owner_text(documents.path.as_str(), &documents.text)?;
+    let evaluated = falco_config::evaluate(&Sources { text: &text, ..documents.sources(version, Some(&include)) })
         .map_err(|source| PassError::FalcoConfig { file: documents.path.to_string(), source })?;
     for note in &evaluated.notes {
         tracing::debug!(file = %documents.path, "{note}");
     }
-    let inclusion = match falco_config::adoption(&documents.text, &include, version) {
-        Adoption::Adopted => Inclusion::Included,
-        other => Inclusion::Not(other.to_string()),
-    };
-    Ok((evaluated.settings, Some(documents.text), Some(inclusion)))
+    Ok(Some((documents, evaluated.settings)))
 }
 
 fn generations(

@@ -87,6 +87,7 @@ pub async fn rollback(
     let state = lock(agent).await?;
     let repository = own_repository(&state)?;
     let first = observe(agent, &state).await?;
+    super::refuse_where_ejected(&first)?;
     let (live, target) = target(&first.observed, to)?;
     let mut host = observe_with(agent, &state, Some(target)).await?;
     if !is_intact(&host.observed, target) {

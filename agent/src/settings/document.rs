@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use falconer_manifests::drift::DriftKind;
+use falconer_manifests::observed::ConfigMode;
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::window::Window;
 use serde::{Deserialize, Deserializer};
@@ -171,14 +172,6 @@ impl Default for Falco {
             validate_as: "nobody".to_string(),
         }
     }
-}
-
-/// How Falco is pointed at what we place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConfigMode {
-    /// By an include that falco.yaml names once; Falco 0.38 and later.
-    Include,
 }
 
 /// Whether Falco may be restarted.

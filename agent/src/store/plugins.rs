@@ -37,6 +37,25 @@ impl StateDirectory {
         observe_in(plugins.map(|plugins| plugins.subdirectory(directory.base_name())), CAPS)
     }
 
+    /// Reads a file of a plugin, of at most `cap` bytes; `None` when there is none. Its content is not verified.
+    ///
+    /// # Errors
+    /// When something else stands there, when it is longer, or when it cannot be read.
+    pub fn read_plugin_file(
+        &self,
+        directory: &RelativePath,
+        path: &RelativePath,
+        cap: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(plugins) = self.subdirectory(PLUGINS)? else { return Ok(None) };
+        let mut found = plugins.subdirectory(directory.base_name())?;
+        let (parent, name) = split(path.as_str());
+        for part in parent.split('/').filter(|part| !part.is_empty()) {
+            found = found.subdirectory(part)?;
+        }
+        Ok(found.read_file(name, cap)?)
+    }
+
     /// What stands at the path of a plugin's directory, itself; `None` when there is nothing.
     ///
     /// # Errors

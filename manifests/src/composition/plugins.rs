@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::PlacedPlugin;
 use super::compose::{LOCK_AGAIN, Place, content_for, finding};
 use crate::artifact::ArtifactType;
+use crate::falco_config;
 use crate::finding::{Finding, Location};
 use crate::fleet::{ArtifactRequest, DesiredState};
 use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
@@ -91,12 +92,11 @@ pub(super) fn settings(desired: &DesiredState, placed: &[PlacedPlugin], place: &
     if placed.is_empty() {
         return BTreeMap::new();
     }
-    let list = |key: &str| place.host.get(key).and_then(Value::as_array).cloned();
-    let mut entries = list(PLUGINS).unwrap_or_default();
-    let named = |entry: &Value| entry.get("name").and_then(Value::as_str).map(ToString::to_string);
-    let mut load = list(LOAD_PLUGINS).unwrap_or_else(|| entries.iter().filter_map(named).map(Value::String).collect());
+    let mut entries = falco_config::plugin_entries(place.host);
+    let mut load: Vec<_> = falco_config::loaded_plugins(place.host).into_iter().map(Value::String).collect();
     for plugin in placed {
-        let host = entries.iter().position(|entry| named(entry).as_deref() == Some(plugin.name.as_str()));
+        let host =
+            entries.iter().position(|entry| falco_config::plugin_name(entry).as_deref() == Some(plugin.name.as_str()));
         let before = host.and_then(|index| entries.get(index)).and_then(Value::as_object);
         let entry = Value::Object(entry(desired, plugin, before, place));
         match host.and_then(|index| entries.get_mut(index)) {

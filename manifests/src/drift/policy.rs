@@ -20,6 +20,12 @@ impl DriftPolicy {
     pub fn heals(&self, kind: DriftKind) -> bool {
         kind != DriftKind::Config && self.kinds.get(&kind).unwrap_or(&self.mode) == &DriftMode::Heal
     }
+
+    /// Whether our keys in falco.yaml are put right, where that file was adopted for it.
+    #[must_use]
+    pub fn heals_keys(&self) -> bool {
+        self.kinds.get(&DriftKind::Config).unwrap_or(&self.mode) == &DriftMode::Heal
+    }
 }
 
 impl From<DriftMode> for DriftPolicy {

@@ -93,7 +93,9 @@ impl AdoptError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::TooOld { .. } => "update Falco to 0.38 or later",
+            Self::TooOld { .. } => {
+                "set `config = \"edit\"` under [falco] in agent.toml, then adopt again; or update Falco to 0.38 or later"
+            }
             Self::Unreadable(_) => "Falco does not start with this file: correct it, then adopt again",
             Self::DuplicateKey { .. } => "remove the second one (Falco uses the first), then adopt again",
             Self::RulesFile => "rename rules_file to rules_files, then adopt again",
@@ -157,6 +159,58 @@ pub fn with_include_replaced(
         Adopted::Unchanged if adoption(text, current, version) == Adoption::Absent => Ok(text.into()),
         _ => edited(text, &[current, candidate], candidate, version),
     }
+}
+
+/// The text of a falco.yaml without the include at `include`: to the byte what it was before [`adopt`], where that can be told.
+///
+/// # Errors
+/// As of [`adopt`].
+pub fn without_include(
+    text: &str,
+    include: &AbsolutePath,
+    version: Option<&FalcoVersion>,
+) -> Result<String, AdoptError> {
+    let era = Era::of(version);
+    let listed = |text: &str| entries(Document::parse("falco.yaml", text).ok()?.get(CONFIG_FILES), era).ok();
+    let ours = |entry: &Entry| entry.path.as_ref() == Some(include);
+    if listed(text).is_some_and(|listed| !listed.iter().any(ours)) {
+        return Ok(text.into());
+    }
+    if let Some(before) = before_adoption(text, include, version) {
+        return Ok(before);
+    }
+    let before = editable(text, include)?;
+    let unknown =
+        AdoptError::UnknownShape("the entry cannot be taken out of config_files without changing something else");
+    let listed = entries(before.get(CONFIG_FILES), era).map_err(|_| unknown.clone())?;
+    let file = YamlFile::from_str(text).map_err(|_| unknown.clone())?;
+    let list =
+        file.document().and_then(|document| document.as_mapping()).and_then(|map| map.get_sequence(CONFIG_FILES));
+    let list = list.ok_or(unknown.clone())?;
+    for (index, _) in (0..).zip(&listed).collect::<Vec<_>>().into_iter().rev().filter(|(_, entry)| ours(entry)) {
+        let _entry = list.remove(index);
+    }
+    let after = file.to_string();
+    let mut wanted = before.settings();
+    let kept = wanted.get(CONFIG_FILES).and_then(Value::as_array).into_iter().flatten().zip(&listed);
+    let kept: Vec<Value> = kept.filter(|(_, entry)| !ours(entry)).map(|(item, _)| item.clone()).collect();
+    wanted.insert(CONFIG_FILES.into(), Value::Array(kept));
+    let is_wanted = Document::parse("falco.yaml", &after).is_ok_and(|document| document.settings() == wanted);
+    if is_wanted && comments(text) == comments(&after) { Ok(after) } else { Err(unknown) }
+}
+
+/// The text from which [`adopt`] makes `text`, found by leaving lines out where they name the include.
+fn before_adoption(text: &str, include: &AbsolutePath, version: Option<&FalcoVersion>) -> Option<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let at = lines.iter().position(|line| line.contains(include.as_str()))?;
+    let without = |from: usize, to: usize| {
+        let kept = (0..).zip(&lines).filter(|(index, _)| *index < from || *index >= to);
+        kept.map(|(_, line)| *line).collect::<String>()
+    };
+    let candidates = [(at.saturating_sub(1), at + 2), (at.saturating_sub(1), at + 1), (at, at + 2), (at, at + 1)];
+    let mut texts = candidates.into_iter().map(|(from, to)| without(from, to));
+    let leads_here = |before: &String| adopt(before, include, version) == Ok(Adopted::Changed(text.into()));
+    texts.find(leads_here)
 }
 
 /// Takes the entries for `gone` out and puts one for `include` last.

@@ -268,9 +268,11 @@ impl Evaluated {
             if key == CONFIG_FILES {
                 return Err(EvaluateError::NestedIncludes { file: file.clone() });
             }
-            let origins = self.origins.entry(key.clone()).or_default();
+            let mut origins = self.origins.remove(&key).unwrap_or_default();
             match (how, value, self.settings.get_mut(&key)) {
                 (MergeStrategy::AddOnly, _, Some(_)) => {}
+                // Falco appends one item after the other: of none nothing comes, not even the key.
+                (MergeStrategy::Append, Value::Array(more), _) if more.is_empty() => {}
                 (MergeStrategy::Append, Value::Array(more), Some(Value::Array(items))) => {
                     items.extend(more);
                     origins.push(file.clone());
@@ -279,9 +281,12 @@ impl Evaluated {
                     return Err(EvaluateError::AppendToScalar { file: file.clone(), key });
                 }
                 (_, value, _) => {
-                    self.settings.insert(key, value);
-                    *origins = alloc::vec![file.clone()];
+                    self.settings.insert(key.clone(), value);
+                    origins = alloc::vec![file.clone()];
                 }
+            }
+            if !origins.is_empty() {
+                self.origins.insert(key, origins);
             }
         }
         Ok(())

@@ -36,9 +36,7 @@ impl Include {
         }
         text.push('\n');
         for (key, value) in self.settings.iter().filter(|(key, _)| *key != "rules_files") {
-            text.push_str(&name(key));
-            text.push(':');
-            block(&mut text, value, 1);
+            text.push_str(&key_value(key, value));
         }
         text
     }
@@ -74,8 +72,16 @@ fn block(text: &mut String, value: &Value, depth: usize) {
     }
 }
 
+/// A key with its value, as [`Include::render`] writes it.
+pub(super) fn key_value(key: &str, value: &Value) -> String {
+    let mut text = name(key);
+    text.push(':');
+    block(&mut text, value, 1);
+    text
+}
+
 /// A key, bare where no parser could take it for anything else.
-fn name(key: &str) -> String {
+pub(super) fn name(key: &str) -> String {
     let word = key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if word && key.len() > 1 && key.starts_with(|c: char| c.is_ascii_lowercase()) && super::settings::is_text(key) {
         return key.into();

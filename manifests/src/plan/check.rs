@@ -35,6 +35,7 @@ pub fn breaches(plan: &Plan, observed: &Observed) -> Vec<Breach> {
         staged: None,
         validated: None,
         active: None,
+        edited: false,
         asked: false,
         confirmed: false,
         last_rank: 0,
@@ -43,7 +44,7 @@ pub fn breaches(plan: &Plan, observed: &Observed) -> Vec<Breach> {
     for (number, step) in plan.steps.iter().enumerate() {
         look.step(number, step);
     }
-    if (look.active.is_some() || look.asked) && !look.confirmed {
+    if (look.active.is_some() || look.edited || look.asked) && !look.confirmed {
         look.found.push(Breach {
             number: plan.steps.len(),
             step: "end",
@@ -61,6 +62,7 @@ struct Look<'a> {
     staged: Option<&'a Draft>,
     validated: Option<GenerationNumber>,
     active: Option<GenerationNumber>,
+    edited: bool,
     asked: bool,
     confirmed: bool,
     last_rank: u8,
@@ -73,7 +75,8 @@ impl<'a> Look<'a> {
         let mut broken = Vec::new();
         if rank < self.last_rank {
             broken.push(
-                "steps come in the order fetch, place, stage, validate, activate, ask, confirm, prune".to_string(),
+                "steps come in the order fetch, place, stage, validate, activate, edit, ask, confirm, prune"
+                    .to_string(),
             );
         }
         self.last_rank = rank;
@@ -95,6 +98,7 @@ impl<'a> Look<'a> {
                 self.validated = Some(*generation);
             }
             Step::Activate { generation, record } => self.activate(*generation, record, &mut broken),
+            Step::Edit { generation } => self.edit(*generation, &mut broken),
             Step::Reload { pid, started } => {
                 self.ask(*pid, *started, &mut broken);
                 if !self.observed.falco.reloads {
@@ -168,12 +172,23 @@ impl<'a> Look<'a> {
         self.active = Some(generation);
     }
 
+    fn edit(&mut self, generation: GenerationNumber, broken: &mut Vec<String>) {
+        if !self.observed.edits() {
+            broken.push("falco.yaml is written only where it was adopted for that".to_string());
+        }
+        let is_whole = self.active == Some(generation) || is_intact(self.observed, generation);
+        if self.live() != Some(generation) || !is_whole {
+            broken.push("falco.yaml names a complete generation that is durably live".to_string());
+        }
+        self.edited = true;
+    }
+
     fn ask(&mut self, pid: u32, started: u64, broken: &mut Vec<String>) {
         let falco = &self.observed.falco;
         if falco.running.as_ref().is_none_or(|running| (running.pid, running.started) != (pid, started)) {
             broken.push("only the Falco that was found is asked".to_string());
         }
-        if falco.inclusion != Some(Inclusion::Included) {
+        if falco.inclusion != Some(Inclusion::Included) && !self.edited {
             broken.push("a Falco that does not include us has nothing to load".to_string());
         }
         if self.asked {
@@ -198,10 +213,11 @@ impl<'a> Look<'a> {
             broken.push("nothing is removed before what replaces it is confirmed".to_string());
         }
         let current = self.observed.live().map(|(number, _)| number);
-        let kept: BTreeSet<_> = [self.live(), current, self.observed.ledger.good].into_iter().flatten().collect();
+        let mut kept: BTreeSet<_> = [self.live(), current, self.observed.ledger.good].into_iter().flatten().collect();
+        kept.extend(&self.observed.falco.names);
         for number in generations {
             if kept.contains(number) {
-                broken.push(format!("generation {number} is live or good, and stays"));
+                broken.push(format!("generation {number} is live, good or named by falco.yaml, and stays"));
             }
             if !self.observed.generations.contains_key(number) {
                 broken.push(format!("generation {number} was not found, and is not ours to remove"));
@@ -265,10 +281,11 @@ const fn rank(step: &Step) -> (u8, &'static str) {
         Step::Stage(_) => (3, "stage"),
         Step::Validate { .. } => (4, "validate"),
         Step::Activate { .. } => (5, "activate"),
-        Step::Reload { .. } => (6, "reload"),
-        Step::Restart { .. } => (6, "restart"),
-        Step::Confirm(_) => (7, "confirm"),
-        Step::Prune { .. } => (8, "prune"),
+        Step::Edit { .. } => (6, "edit"),
+        Step::Reload { .. } => (7, "reload"),
+        Step::Restart { .. } => (7, "restart"),
+        Step::Confirm(_) => (8, "confirm"),
+        Step::Prune { .. } => (9, "prune"),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::lockfile::{LockedArtifact, LockedContent, LockedFile, Lockfile};
 use crate::name::AbsolutePath;
 use crate::next::next;
 use crate::observed::{
-    Entry, Inclusion, ObservedFalco, ObservedGeneration, ObservedPlugin, Permissions, Pointer, RunningFalco,
+    ConfigMode, Entry, Inclusion, ObservedFalco, ObservedGeneration, ObservedPlugin, Permissions, Pointer, RunningFalco,
 };
 use crate::outcome::{Evidence, Outcome, Validation};
 
@@ -106,6 +106,8 @@ pub(super) fn fresh_host() -> Observed {
         falco: ObservedFalco {
             version: Some("0.44.1".into()),
             config_file: "/etc/falco/falco.yaml".into(),
+            mode: ConfigMode::Include,
+            names: BTreeSet::new(),
             inclusion: Some(Inclusion::Included),
             running: Some(RunningFalco { pid: 7, started: 1 }),
             reloads: true,
@@ -151,6 +153,12 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 host.ledger = host.ledger.with_trial(*generation, record.clone());
                 recall(host);
                 host.current = Pointer::Generation(*generation);
+                look_at_falco_yaml(host);
+            }
+            Step::Edit { generation } => {
+                assert_eq!(host.current, Pointer::Generation(*generation), "falco.yaml never names what is not live");
+                host.falco.names = BTreeSet::from([*generation]);
+                look_at_falco_yaml(host);
             }
             Step::Reload { .. } => {
                 asked = true;
@@ -192,6 +200,7 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
 
 /// One pass as the agent runs it: plan, apply, remember. Gives the plan.
 pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, budget: usize) -> Plan {
+    look_at_falco_yaml(host);
     let version = host.falco.version.clone();
     let held = host.ledger.held(&wanted.content_digest(), version.as_deref()).cloned();
     let held = held.filter(|_| !host.has_taken_up(wanted));
@@ -251,9 +260,26 @@ pub(super) fn recall(host: &mut Observed) {
     }
 }
 
+/// What Falco has been told to load.
+fn named(host: &Observed) -> Option<&ObservedGeneration> {
+    match host.edits() {
+        true => host.generations.get(host.falco.names.first()?),
+        false => host.live().map(|(_, generation)| generation),
+    }
+}
+
+/// A falco.yaml with our keys is right when they are those of what is live.
+fn look_at_falco_yaml(host: &mut Observed) {
+    if host.edits() {
+        let live = host.live().map(|(number, _)| BTreeSet::from([number])).unwrap_or_default();
+        let is_right = live == host.falco.names;
+        host.falco.inclusion = Some(if is_right { Inclusion::Included } else { Inclusion::Not("other keys".into()) });
+    }
+}
+
 /// What a process has loaded that starts now, or reloads; a Falco that does not tell goes on not telling.
 pub(super) fn load(host: &mut Observed) {
-    let Some((_, generation)) = host.live() else { return };
+    let Some(generation) = named(host) else { return };
     if host.falco.loaded.is_none() {
         return;
     }

@@ -12,7 +12,7 @@ use crate::drift::{Drift, DriftKind, is_intact, plugin_is_intact};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Inclusion, Observed, RunningFalco};
+use crate::observed::{Inclusion, Observed, Pointer, RunningFalco};
 
 pub(super) fn rebuild_steps(
     wanted: &Composition,
@@ -54,14 +54,25 @@ pub(super) fn rebuild_steps(
 pub(super) fn take_up(record: &Record, observed: &Observed, occasion: Occasion) -> Vec<Step> {
     let mut steps = Vec::new();
     let included = observed.falco.inclusion == Some(Inclusion::Included);
+    // What falco.yaml was looked at for is the generation that was live then.
+    let is_named = included && observed.current == Pointer::Generation(record.generation);
+    let edit = observed.edits() && observed.falco.inclusion.is_some() && !is_named;
+    if edit {
+        steps.push(Step::Edit { generation: record.generation });
+    }
     // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
     let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
-    let is_loaded = tells && observed.has_loaded(record);
-    if let (true, false, Some(falco)) = (included, is_loaded, &observed.falco.running) {
+    let is_loaded = tells && !observed.edits() && observed.has_loaded(record);
+    if let (true, false, Some(falco)) = (included || edit, is_loaded, &observed.falco.running) {
         steps.extend(ask(record, observed, falco, occasion));
     }
-    steps.extend(Confirm::of(record).map(Step::Confirm));
+    steps.extend(Confirm::of(record, observed.falco.mode).map(Step::Confirm));
     steps
+}
+
+/// Whether somebody else has changed what is ours in falco.yaml.
+pub(super) fn is_astray(observed: &Observed, drift: &[Drift]) -> bool {
+    observed.edits() && drift.iter().any(|drift| drift.kind == DriftKind::Config)
 }
 
 /// The one step that asks Falco: a reload, or a restart where a reload does not do; nothing where neither can be had.
@@ -181,6 +192,7 @@ fn fetch(wanted: &Composition, name: &ArtifactName, layer: &Digest) -> Option<Fe
 fn prune(newest: &Record, strays: Vec<RelativePath>, observed: &Observed) -> Option<Step> {
     let mut keep: BTreeSet<_> = [Some(newest.generation), observed.ledger.good].into_iter().flatten().collect();
     keep.extend(observed.live().map(|(number, _)| number));
+    keep.extend(&observed.falco.names);
     // A generation without a record was refused or damaged; it is of no use to go back to.
     let useful = observed.generations.iter().rev().filter(|(_, generation)| generation.record.is_some());
     for (number, _) in useful {

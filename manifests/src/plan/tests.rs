@@ -1,8 +1,11 @@
+use alloc::collections::BTreeSet;
+
 use super::simulation::{Temper, apply, composition, fresh_host, pass, recall, with_plugin};
 use super::*;
 use crate::drift::is_intact;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
-use crate::observed::{Entry, Inclusion, ObservedPlugin, Permissions, Pointer};
+use crate::ledger::Attachment;
+use crate::observed::{ConfigMode, Entry, Inclusion, ObservedPlugin, Permissions, Pointer};
 
 mod histories;
 
@@ -16,6 +19,7 @@ pub(super) fn names(plan: &Plan) -> Vec<&'static str> {
         Step::Stage(_) => "stage",
         Step::Validate { .. } => "validate",
         Step::Activate { .. } => "activate",
+        Step::Edit { .. } => "edit",
         Step::Reload { .. } => "reload",
         Step::Restart { .. } => "restart",
         Step::Confirm(_) => "confirm",
@@ -212,22 +216,76 @@ fn a_host_whose_falco_does_not_include_us_is_told() {
     assert!(!names(&plan).contains(&"reload"));
 }
 
+/// A host whose falco.yaml a pass writes.
+fn edited_host() -> Observed {
+    let mut host = fresh_host();
+    host.falco.mode = ConfigMode::Edit;
+    host.ledger.attachment = Attachment::Edit;
+    host.falco.inclusion = Some(Inclusion::Not("own keys".into()));
+    host
+}
+
+#[test]
+fn the_keys_in_falco_yaml_follow_what_is_live_and_are_healed() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    let steps = ["fetch", "stage", "validate", "activate", "edit", "reload", "confirm"];
+    assert_eq!(names(&pass(&mut host, &wanted, Temper::Obeys, ALL)), steps);
+    assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
+    host.falco.names.clear();
+    host.falco.inclusion = Some(Inclusion::Not("other keys".into()));
+    let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
+    assert!(report.steps.is_empty() && report.drift.len() == 1, "{report:?}");
+    let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    assert_eq!((kinds(&healed), names(&healed)), (vec![ChangeKind::Heal], vec!["edit", "reload", "confirm"]));
+    pass(&mut host, &composition(2, "b", None), Temper::NeverLoads, ALL);
+    let back = pass(&mut host, &composition(2, "b", None), Temper::Obeys, ALL);
+    assert_eq!(names(&back), ["activate", "edit", "reload", "confirm"], "rolled back like any other");
+    assert_eq!(host.falco.names.iter().map(|number| number.0).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_generation_that_falco_yaml_names_is_kept_whatever_else_is_live() {
+    let mut host = edited_host();
+    for (revision, rules) in ["a", "b", "c"].into_iter().enumerate() {
+        pass(&mut host, &composition(revision as u8, rules, None), Temper::Obeys, ALL);
+    }
+    host.falco.names = BTreeSet::from([GenerationNumber(1)]);
+    let update = plan(&composition(4, "d", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    let pruned =
+        |step: &Step| matches!(step, Step::Prune { generations, .. } if generations.contains(&GenerationNumber(1)));
+    assert!(!update.steps.iter().any(pruned), "{:?}", names(&update));
+    host.falco.names.clear();
+    let update = plan(&composition(4, "d", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert!(update.steps.iter().any(pruned), "{:?}", names(&update));
+}
+
+#[test]
+fn a_falco_yaml_that_was_not_adopted_for_it_is_left_alone() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    host.ledger.attachment = Attachment::Include;
+    host.falco.inclusion = Some(Inclusion::Not("never adopted".into()));
+    let left = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert_eq!(left.drift.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [DriftKind::Config]);
+    assert!(left.steps.is_empty());
+    let update = plan(&composition(2, "b", None), Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert_eq!(names(&update), ["fetch", "stage", "validate", "activate", "confirm"]);
+}
+
 #[test]
 fn a_plan_cut_off_after_any_step_is_finished_by_the_next_pass() {
     let wanted = composition(2, "b", Some("own"));
-    let steps = {
-        let mut host = fresh_host();
-        pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
-        plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap().steps.len()
-    };
-    for budget in 0..=steps {
-        let mut host = fresh_host();
+    for (fresh, budget) in [fresh_host, edited_host].into_iter().flat_map(|fresh| (0..=9).map(move |n| (fresh, n))) {
+        let mut host = fresh();
         pass(&mut host, &composition(1, "a", None), Temper::Obeys, ALL);
         let cut = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
         let _crashed = apply(&mut host, &cut, Temper::Obeys, budget);
         recall(&mut host);
+        let named = host.falco.names.iter().all(|number| is_intact(&host, *number));
+        assert!(named, "what falco.yaml names is whole after {budget} steps");
         pass(&mut host, &wanted, Temper::Obeys, ALL);
         assert!(host.live_record().unwrap().composition.loads_same_as(&wanted), "after {budget} steps");
+        assert!(host.has_loaded(host.live_record().unwrap()), "after {budget} steps");
         assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty(), "after {budget} steps");
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
         validate: Vec::new(),
         dry_run: false,
         version_only: false,
-        release: FalcoVersion::parse("0.44.1").ok_or("no release")?,
+        release: FalcoVersion::parse(beside().as_deref().unwrap_or("0.44.1")).ok_or("no release")?,
         faults: Faults::default(),
     };
     while let Some(argument) = arguments.next() {
@@ -72,6 +72,12 @@ pub(super) fn options(arguments: impl IntoIterator<Item = String>) -> Result<Opt
         }
     }
     Ok(options)
+}
+
+/// The release that a file beside the program names, `falco.version` for `falco`: for whoever gives it no arguments.
+fn beside() -> Option<String> {
+    let file = std::env::current_exe().ok()?.with_extension("version");
+    std::fs::read_to_string(file).ok().map(|text| text.trim().into())
 }
 
 fn fault(faults: &mut Faults, text: &str) -> Result<(), String> {

@@ -14,6 +14,8 @@ pub struct HostWithFalco {
     pub(super) supervisor: Option<Supervisor>,
     pub(super) host: Host,
     falco: Option<FalcoStandIn>,
+    /// More keys of `[falco]` in agent.toml.
+    more: String,
 }
 
 /// The falco.yaml of a host whose Falco serves metrics when `metrics` is true, with one rules file of the host's own.
@@ -30,8 +32,16 @@ impl HostWithFalco {
     #[must_use]
     #[track_caller]
     pub fn start(metrics: bool, faults: &[Fault]) -> Self {
+        Self::start_as("0.44.1", "", |host| falco_yaml(host, metrics), faults)
+    }
+
+    /// The same with a Falco of this release and this falco.yaml, and `more` keys of `[falco]` in agent.toml.
+    #[must_use]
+    #[track_caller]
+    pub fn start_as(version: &str, more: &str, falco_yaml: impl Fn(&Host) -> String, faults: &[Fault]) -> Self {
         let host = Host::new();
-        host.write("etc/falco.yaml", &falco_yaml(&host, metrics));
+        host.write("falco.version", version);
+        host.write("etc/falco.yaml", &falco_yaml(&host));
         host.write("etc/own_rules.yaml", RULES);
         host.publish(RULES, "1.0.0");
         let _commit = host.commit(&[("fleet.yaml", &fleet_yaml("1.0.0"))]);
@@ -39,7 +49,7 @@ impl HostWithFalco {
         // test's child, and cannot be executed then.
         let copied = Command::new("cp").arg(binary().unwrap()).arg(host.path("falco")).status().unwrap();
         assert!(copied.success());
-        let mut host = Self { supervisor: None, host, falco: None };
+        let mut host = Self { supervisor: None, host, falco: None, more: more.into() };
         host.start_falco(faults);
         host
     }
@@ -68,8 +78,9 @@ impl HostWithFalco {
         let mut falco = FalcoStandIn::start_program(&self.program(), &config_file, faults, arguments).unwrap();
         falco.wait_ready().unwrap();
         self.host.configure(&format!(
-            "http = \"http://127.0.0.1:{}\"\nconfirm_within = \"1500ms\"\nsettle = \"100ms\"\n",
-            falco.port()
+            "http = \"http://127.0.0.1:{}\"\nconfirm_within = \"1500ms\"\nsettle = \"100ms\"\n{}",
+            falco.port(),
+            self.more
         ));
         let agent = self.read("agent.toml").replace("\"no-falco\"", "\"falco\"");
         self.write("agent.toml", &agent);

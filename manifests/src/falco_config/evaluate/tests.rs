@@ -43,6 +43,16 @@ fn strategies_from_0_41() {
 }
 
 #[test]
+fn an_empty_list_appends_nothing() {
+    let main = "scalar: 1\nnothing: ~\nlist: [a]\nconfig_files: [{path: /i.yaml}]\n";
+    let extra = file("scalar: []\nnothing: []\nlist: []\nload_plugins: []\n");
+    let mut evaluated = merged(main, "0.44.1", &[("/i.yaml", extra)]).unwrap();
+    evaluated.settings.remove("config_files");
+    assert_eq!(Value::Object(evaluated.settings), json!({"scalar": 1, "nothing": null, "list": ["a"]}));
+    assert_eq!(evaluated.origins.get("load_plugins"), None);
+}
+
+#[test]
 fn releases_differ() {
     let main = "list: [a]\nconfig_files: [/i.yaml]\n";
     for (version, wanted) in [

@@ -13,6 +13,7 @@ enum Act {
     Tamper,
     DamagePlugin,
     LosePointer,
+    LoseKeys,
     LoseBlobs,
     LoseGeneration(u64),
     FalcoStarts,
@@ -32,6 +33,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Tamper),
         1 => Just(Act::DamagePlugin),
         1 => Just(Act::LosePointer),
+        1 => Just(Act::LoseKeys),
         1 => Just(Act::LoseBlobs),
         1 => (0u64..6).prop_map(Act::LoseGeneration),
         2 => Just(Act::FalcoStarts),
@@ -78,6 +80,7 @@ fn happen(host: &mut Observed, desired: &mut Composition, act: Act) {
         }
         Act::DamagePlugin => damage_plugin(host),
         Act::LosePointer => host.current = Pointer::Missing,
+        Act::LoseKeys => host.falco.names.clear(),
         Act::LoseBlobs => host.blobs.clear(),
         Act::LoseGeneration(number) => drop(host.generations.remove(&GenerationNumber(number))),
         Act::FalcoStarts => start_falco(host),
@@ -105,8 +108,8 @@ proptest! {
     /// Whatever happened, whatever step a crash cut off: a few passes with a Falco that obeys end in sync, or on the good
     /// generation where the desired state is held, and one more has nothing to do. Every plan on the way is checked.
     #[test]
-    fn any_history_converges(acts in prop::collection::vec(act(), 0..40)) {
-        let mut host = fresh_host();
+    fn any_history_converges(acts in prop::collection::vec(act(), 0..40), edits in any::<bool>()) {
+        let mut host = if edits { edited_host() } else { fresh_host() };
         let mut desired = wanted(0);
         for act in acts {
             let lost = matches!(act, Act::LoseGeneration(_));

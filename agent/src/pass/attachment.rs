@@ -1,0 +1,107 @@
+//! How falco.yaml names what is live: looked at, and written where it is ours to write.
+
+use std::path::Path;
+
+use falconer_manifests::composition::Composition;
+use falconer_manifests::digest::Digest;
+use falconer_manifests::falco_answers::FalcoVersion;
+use falconer_manifests::falco_config::{self, Adoption, Include};
+use falconer_manifests::generation::{GenerationNumber, Record};
+use falconer_manifests::ledger::{Attachment, Ledger};
+use falconer_manifests::observed::{ConfigMode, Inclusion};
+
+use super::observe::{Host, ledger, observe};
+use super::{Agent, PassError, keep_ledger};
+use crate::error::chain;
+use crate::falco::{self, Documents};
+use crate::store::StateDirectory;
+
+/// Whether falco.yaml names `live`, as the settings want it to.
+pub(super) fn inclusion(
+    agent: &Agent,
+    documents: &Documents,
+    version: Option<&FalcoVersion>,
+    ledger: &Ledger,
+    live: Option<&Record>,
+) -> Inclusion {
+    let include = agent.include();
+    if agent.settings.falco.config == ConfigMode::Include {
+        return match falco_config::adoption(&documents.text, &include, version) {
+            Adoption::Adopted => Inclusion::Included,
+            other => Inclusion::Not(other.to_string()),
+        };
+    }
+    if ledger.attachment != Attachment::Edit {
+        return Inclusion::Not("it was not adopted since `config` is \"edit\"".to_string());
+    }
+    let Some(live) = live else { return Inclusion::Not("nothing is live".to_string()) };
+    let keys = keys(agent, &live.composition, live.generation);
+    match falco_config::keys_astray(&documents.sources(version, Some(&include)), &keys) {
+        Ok(astray) if astray.is_empty() => Inclusion::Included,
+        Ok(astray) => Inclusion::Not(format!("{} not as falconer has set them", astray.join(", "))),
+        Err(error) => Inclusion::Not(chain(&error)),
+    }
+}
+
+/// What Falco is given for a generation.
+pub(super) fn keys(agent: &Agent, composition: &Composition, generation: GenerationNumber) -> Include {
+    composition.keys(&agent.settings.state.join(&generation.directory()))
+}
+
+/// Writes the keys of the generation into falco.yaml, unless they are there; gives the digest of the whole file. What is
+/// read anew is what is written over: what its owner has changed in between stays.
+///
+/// # Errors
+/// When falco.yaml cannot be edited without a doubt, or not be replaced; it is then as it was.
+pub(super) fn edit(agent: &Agent, host: &Host, record: &Record) -> Result<Digest, PassError> {
+    let version = host.version.as_ref();
+    let documents = falco::documents(&agent.falco, version)?;
+    let keys = keys(agent, &record.composition, record.generation);
+    let text = falco_config::with_keys(&documents.sources(version, Some(&agent.include())), &keys)?;
+    if text != documents.text {
+        falco::adopt(&agent.falco.config_file, &documents.text, &text)?;
+        tracing::info!(generation = %record.generation, file = %documents.path, "named in falco.yaml");
+    }
+    Ok(Digest::of(text.as_bytes()))
+}
+
+/// The record of what is live now.
+///
+/// # Errors
+/// When the host cannot be looked at.
+pub async fn live(agent: &Agent) -> Result<Option<Record>, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
+    Ok(observe(agent, &state).await?.observed.live_record().cloned())
+}
+
+/// How falco.yaml is ours, as far as we remember.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn attachment(agent: &Agent) -> Result<Attachment, PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
+    Ok(ledger(&state)?.attachment)
+}
+
+/// Replaces falco.yaml while no pass is made, and remembers how it is ours. Nothing is written that is there already.
+///
+/// # Errors
+/// When falco.yaml or the state directory cannot be written, or another falconer is at work.
+pub fn attach(agent: &Agent, before: &str, after: Option<&str>, attachment: Attachment) -> Result<(), PassError> {
+    let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
+    let is_known = ledger(&state)?.attachment == attachment;
+    let replace = || match after {
+        Some(after) => falco::adopt(&agent.falco.config_file, before, after),
+        None => Ok(()),
+    };
+    // Where there is no state directory there is no pass, and none is made for a note that says nothing.
+    if is_known && (after.is_none() || !state.path().exists()) {
+        return Ok(replace()?);
+    }
+    let state = state.lock()?;
+    replace()?;
+    match is_known {
+        true => Ok(()),
+        false => keep_ledger(&state, &Ledger { attachment, ..ledger(&state)? }),
+    }
+}
