@@ -187,9 +187,7 @@ async fn resolved(
         return kept.filter(answers).ok_or(not_asking);
     }
     let is_good = |kept: &Lockfile| {
-        request.refresh == Refresh::WhenOld
-            && answers(kept)
-            && host.observed.ledger.resolved_at.is_some_and(is_young)
+        request.refresh == Refresh::WhenOld && answers(kept) && host.observed.ledger.resolved_at.is_some_and(is_young)
     };
     match kept.clone().filter(is_good) {
         Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),
