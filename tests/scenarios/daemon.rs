@@ -44,7 +44,7 @@ fn a_commit_is_picked_up_within_the_interval() {
     let passes = daemon.passes();
     daemon.wait_for(SOON, |daemon| daemon.passes() >= passes + 2);
     let log = daemon.log();
-    assert!(log.contains("kind=\"update\" name=acme-rules"), "{log}");
+    assert!(log.contains("kind=\"update\" cause=\"intended\" name=acme-rules"), "{log}");
     assert_eq!(daemon.stop(STOP).code(), Some(0));
 }
 
