@@ -12,9 +12,9 @@ mod reload;
 mod replace;
 mod rights;
 mod running;
+mod second_manager;
 mod supervision;
 mod validate;
-mod second_manager;
 mod web;
 
 use std::path::PathBuf;
@@ -30,9 +30,9 @@ pub use reload::{Asked, Reloading, reload};
 pub use replace::adopt;
 pub use rights::Account;
 pub use running::{Falco, running};
+pub use second_manager::{SecondManager, second_managers};
 pub use supervision::{Supervision, restart, restarter, unit_arguments};
 pub use validate::{Validity, validate};
-pub use second_manager::{SecondManager, second_managers};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

@@ -57,7 +57,8 @@ pub(super) async fn check(arguments: &Arguments, printer: Printer, asked: &Check
             false => rules_file(path, &shown(path), &mut found)?,
         }
     }
-    let (validation, why) = if found.findings.is_empty() { by_falco(asked, &mut found, work.path()).await? } else { (None, None) };
+    let (validation, why) =
+        if found.findings.is_empty() { by_falco(asked, &mut found, work.path()).await? } else { (None, None) };
     found.findings.sort();
     found.findings.dedup();
     let valid = found.findings.is_empty();
@@ -80,7 +81,11 @@ pub(super) async fn check(arguments: &Arguments, printer: Printer, asked: &Check
 /// Checks the structure of one rules file and puts it in the order of loading.
 fn rules_file(path: &Path, name: &str, found: &mut Found) -> Result<(), Failure> {
     let bytes = fs_err::read(path).map_err(|error| {
-        Failure::of(error, Remedy::Operator, Some("name a rules file, or a directory that holds fleet.yaml".to_string()))
+        Failure::of(
+            error,
+            Remedy::Operator,
+            Some("name a rules file, or a directory that holds fleet.yaml".to_string()),
+        )
     })?;
     match String::from_utf8(bytes) {
         Ok(text) => take(rules::check(name, &text), &mut found.findings),
@@ -91,11 +96,7 @@ fn rules_file(path: &Path, name: &str, found: &mut Found) -> Result<(), Failure>
 }
 
 /// What the real Falco says of the rules: its release, when it had its say, else why it had not.
-async fn by_falco(
-    asked: &Check,
-    found: &mut Found,
-    work: &Path,
-) -> Result<(Option<String>, Option<String>), Failure> {
+async fn by_falco(asked: &Check, found: &mut Found, work: &Path) -> Result<(Option<String>, Option<String>), Failure> {
     let program = asked.falco.clone().unwrap_or_else(|| PathBuf::from(FALCO));
     if !program.exists() {
         return match &asked.falco {

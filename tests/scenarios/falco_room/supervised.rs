@@ -142,8 +142,7 @@ fn a_falco_with_another_root_is_told_by_what_it_reads() {
 }
 
 /// A Falco that finds fault with the rules and says who it is.
-const SAYS_WHO: &str =
-    "#!/bin/sh\nprintf 'In rules content: (a:0:0)\\n------\\nLOAD_ERR_VALIDATE (x): user %s\\n' \"$(id -u)\" >&2\nexit 1\n";
+const SAYS_WHO: &str = "#!/bin/sh\nprintf 'In rules content: (a:0:0)\\n------\\nLOAD_ERR_VALIDATE (x): user %s\\n' \"$(id -u)\" >&2\nexit 1\n";
 /// A Falco that needs more rights than nobody has.
 const NEEDS_RIGHTS: &str = "#!/bin/sh\n[ \"$(id -u)\" = 0 ] && exit 0\necho 'Error: Permission denied' >&2\nexit 1\n";
 

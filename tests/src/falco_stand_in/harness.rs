@@ -97,12 +97,7 @@ impl FalcoStandIn {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start_program(
-        program: &Path,
-        config_file: &Path,
-        faults: &[Fault],
-        arguments: &[&str],
-    ) -> io::Result<Self> {
+    pub fn start_program(program: &Path, config_file: &Path, faults: &[Fault], arguments: &[&str]) -> io::Result<Self> {
         Self::spawn(program, config_file, faults, arguments)
     }
 

@@ -93,8 +93,8 @@ impl Plugins {
                 let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
                 let (name, wanted) = (text("name"), text("version"));
                 let Some(version) = self.versions.get(name) else { continue };
-                let met = Version::parse(wanted)
-                    .is_ok_and(|wanted| version.major == wanted.major && *version >= wanted);
+                let met =
+                    Version::parse(wanted).is_ok_and(|wanted| version.major == wanted.major && *version >= wanted);
                 if !met {
                     return Err(format!(
                         "Plugin '{name}' version '{version}' is not compatible with required plugin version '{wanted}'"

@@ -97,13 +97,14 @@ async fn live(options: &Options, load: Load) -> Result<ExitCode, String> {
         say(&mut io::stderr(), &format!("Starting health webserver, listening on 127.0.0.1:{port}"));
         tokio::spawn(serve(listener, Pages::of(options, &load, started, now())));
     }
-    let (_nobody, mut changed) = match options.faults.watch_files && is_on(&load.settings, &["watch_config_files"], true) {
-        true => (None, watch(&load.watched).map_err(failed)?),
-        false => {
-            let (tell, told) = tokio::sync::mpsc::unbounded_channel();
-            (Some(tell), told)
-        }
-    };
+    let (_nobody, mut changed) =
+        match options.faults.watch_files && is_on(&load.settings, &["watch_config_files"], true) {
+            true => (None, watch(&load.watched).map_err(failed)?),
+            false => {
+                let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+                (Some(tell), told)
+            }
+        };
     let crash = options.faults.crash_after_reload.filter(|_| is_reload);
     loop {
         tokio::select! {

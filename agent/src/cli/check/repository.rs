@@ -116,7 +116,11 @@ async fn fetch(
     Ok(files)
 }
 
-async fn archive_of(sources: &Sources, artifact: &LockedArtifact, content: &LockedContent) -> Result<Vec<u8>, PassError> {
+async fn archive_of(
+    sources: &Sources,
+    artifact: &LockedArtifact,
+    content: &LockedContent,
+) -> Result<Vec<u8>, PassError> {
     let layer = Descriptor {
         media_type: String::new(),
         digest: content.layer.clone(),

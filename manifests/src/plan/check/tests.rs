@@ -68,11 +68,9 @@ fn no_two_steps_can_change_places() {
 
 #[test]
 fn a_change_has_one_commit_point_one_signal_and_one_confirmation() {
-    for (name, words) in [
-        ("activate", "one commit point"),
-        ("reload", "one reload or one restart"),
-        ("confirm", "is confirmed once"),
-    ] {
+    for (name, words) in
+        [("activate", "one commit point"), ("reload", "one reload or one restart"), ("confirm", "is confirmed once")]
+    {
         breaks(words, |plan, _| {
             let step = at(plan, name);
             plan.steps.insert(step, plan.steps[step].clone());
@@ -108,6 +106,7 @@ fn what_is_live_good_or_needed_is_not_removed() {
         generations: generations.iter().map(|number| GenerationNumber(*number)).collect(),
         plugins: plugins.iter().map(|path| RelativePath::parse(path).unwrap()).collect(),
         blobs: blobs.to_vec(),
+        strays: Vec::new(),
     };
     let replaced = |step: Step| move |plan: &mut Plan, _: &mut Observed| *plan.steps.last_mut().unwrap() = step;
     breaks("generation 3 is live or good", replaced(prune(&[3], &[], &[])));

@@ -61,7 +61,7 @@ fn start_falco(host: &mut Observed) {
 }
 
 fn damage_plugin(host: &mut Observed) {
-    let library = host.plugins.values_mut().flatten().find_map(|files| files.values_mut().next());
+    let library = host.plugins.values_mut().find_map(|plugin| plugin.entries.as_mut()?.values_mut().next());
     if let Some(entry) = library {
         *entry = Entry::File { sha256: Some(Digest::of(b"evil")), size: 4, permissions: Permissions::ours(FILE_MODE) };
     }
