@@ -48,9 +48,9 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// What a repository may ask for: rules, a file of its own, a plugin, another source of events.
 fn wanted(n: u8) -> Composition {
-    let rules = composition(n, &n.to_string(), (n % 2 == 0).then_some("own"));
+    let rules = composition(n, &n.to_string(), n.is_multiple_of(2).then_some("own"));
     let mut wanted = if n % 4 < 2 { rules } else { with_plugin(rules, &(n % 3).to_string()) };
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         wanted.settings.insert("engine".into(), serde_json::json!({"kind": "kmod"}));
     }
     wanted
