@@ -2,7 +2,6 @@
 //!
 //! Every check says what it found and, where that is not well, the next act. Nothing that Falco sees changes; the bare
 //! repository may be filled, as by `falconer plan`.
-#![expect(clippy::disallowed_methods, reason = "a doctor looks at files, at processes and at the clock")]
 
 mod falco;
 mod host;

@@ -19,10 +19,10 @@ pub(super) fn remember(state: &Locked, status: &Status, now: u64) {
     let last = before.as_ref().ok().and_then(|before| event::last(before));
     let Some(event) = Event::of(status, last.as_ref(), now) else { return };
     let added = match &before {
-        Ok(before) => add(state, before, &event),
+        Ok(before) => add(state, before.clone(), &event),
         Err(error) => {
             tracing::warn!("earlier events cannot be read, and make room for new ones: {}", chain(error));
-            replace(state, Vec::new(), &event)
+            add(state, Vec::new(), &event)
         }
     };
     if let Err(error) = added {
@@ -30,18 +30,12 @@ pub(super) fn remember(state: &Locked, status: &Status, now: u64) {
     }
 }
 
-fn add(state: &Locked, before: &[u8], event: &Event) -> Result<(), Box<dyn std::error::Error>> {
-    let line = event::line(event, before)?;
-    match event::kept(before, &line) {
-        None => state.append_document(Document::Events, line.as_bytes())?,
-        Some(kept) => replace(state, kept, event)?,
-    }
-    Ok(())
-}
-
-fn replace(state: &Locked, mut kept: Vec<u8>, event: &Event) -> Result<(), Box<dyn std::error::Error>> {
-    kept.extend_from_slice(event::line(event, &[])?.as_bytes());
-    let _is_another: bool = state.replace_document(Document::Events, &kept)?;
+/// The whole file is replaced, so that a crash leaves the old events or the new ones.
+fn add(state: &Locked, before: Vec<u8>, event: &Event) -> Result<(), Box<dyn std::error::Error>> {
+    let line = event::line(event, &before)?;
+    let mut events = event::kept(&before, &line).unwrap_or(before);
+    events.extend_from_slice(line.as_bytes());
+    let _is_another: bool = state.replace_document(Document::Events, &events)?;
     Ok(())
 }
 

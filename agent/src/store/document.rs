@@ -92,14 +92,6 @@ impl Locked {
         Ok(true)
     }
 
-    /// Puts `content` at the end of a document, durably. A crash may leave a part of `content`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn append_document(&self, document: Document, content: &[u8]) -> Result<(), StoreError> {
-        Ok(self.root.append_file(document.name(), content)?)
-    }
-
     /// Creates a file in the work directory that only we may read, and that is gone when the value is. `name` is a single
     /// path part.
     ///

@@ -169,26 +169,6 @@ impl Directory {
         written
     }
 
-    /// Puts `content` at the end of the file `name`, which is created where it is missing, and waits until it is on the disk.
-    /// A crash may leave a part of it.
-    ///
-    /// # Errors
-    /// When a step fails; a part of `content` may then be there.
-    pub fn append_file(&self, name: &str, content: &[u8]) -> Result<(), FileError> {
-        let mut file = match self.create_file(name, FILE_MODE) {
-            Err(error) if error.is_there_already() => {
-                let part = self.part("open", name.as_ref())?;
-                let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                let file = rustix::fs::openat(&self.descriptor, part, flags, Mode::empty())
-                    .map_err(|errno| self.error("open", part, errno))?;
-                NewFile { file: File::from(file), path: self.path().join(name) }
-            }
-            created => created?,
-        };
-        file.write_all(content)?;
-        file.sync()
-    }
-
     /// Opens the lock file `name`, which only the owner may open: who can open a file can lock it. It is created where it
     /// is missing.
     ///
