@@ -71,7 +71,6 @@ pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
         falco: FalcoWatch::new(&agent.falco),
         pace: pace::Pace::new(),
     };
-    agent.tell_in_background();
     let answers = Answers::of_daemon(&mut agent).await;
     let mut timing = Timing::default();
     let mut wake = Wake::Started;

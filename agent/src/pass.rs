@@ -191,7 +191,6 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
     let mut notes = notes::notes(agent, &host, &[]);
     notes.extend(notes::of_leftovers(last.as_ref()));
-    let unchecked = last.as_ref().map(|last| last.unchecked.clone()).unwrap_or_default();
     let counts = |condition| matches!(condition, Condition::Failed | Condition::RolledBack | Condition::Pending);
     let failed = last.filter(|last| counts(last.condition));
     let verdict = match (&failed, host.observed.ledger.good) {
@@ -213,7 +212,7 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
     let reporting = report::reporting(&state)?.map(|reporting| reporting.status());
     let (error, opens) = failed.map(|last| (last.error, last.opens)).unwrap_or_default();
-    Ok(Status { error, opens, report: reporting, unchecked, notes, ..status })
+    Ok(Status { error, opens, report: reporting, notes, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.
