@@ -141,12 +141,15 @@ proptest! {
 
     /// A Falco that takes nothing up is left alone after a few passes, whatever happened before.
     #[test]
-    fn nothing_flaps(acts in prop::collection::vec(act(), 0..30)) {
+    fn nothing_flaps(acts in prop::collection::vec(act(), 0..30), watches: bool, may_restart: bool) {
         let mut host = fresh_host();
         let mut desired = wanted(0);
         for act in acts {
             happen(&mut host, &mut desired, act);
         }
+        happen(&mut host, &mut desired, Act::WatchesFiles(watches));
+        happen(&mut host, &mut desired, Act::MayRestart(may_restart));
+        host.falco.loaded = Some(crate::falco_answers::Loaded::default());
         let mut plans = Vec::new();
         for _ in 0..10 {
             plans.push(pass(&mut host, &desired, Temper::NeverLoads, ALL));
