@@ -73,8 +73,8 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
         Command::Status => host::status(arguments, printer).await,
         Command::History => history::history(arguments, printer),
         Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
-        Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
-        Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
+        Command::Rollback { undo: true, wait, .. } => rollback::undo(arguments, printer, *wait).await,
+        Command::Rollback { generation, wait, .. } => rollback::rollback(arguments, printer, *generation, *wait).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Lock { directory, check, update, allow_downgrade } => {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };

@@ -15,3 +15,4 @@ mod registry_access;
 mod registry_room;
 mod report;
 mod updates;
+mod ways_back;
