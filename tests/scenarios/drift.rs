@@ -1,6 +1,11 @@
 //! Somebody changes what falconer has placed: it is found, said, and put right; what is not falconer's is left alone.
 
 mod acts;
+mod immutable;
+mod kinds;
+mod plugins;
+mod second_manager;
+mod strays;
 
 use std::path::Path;
 
