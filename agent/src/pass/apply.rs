@@ -18,7 +18,7 @@ use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
-use super::{Agent, PassError, keep_ledger};
+use super::{Agent, PassError, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
 use crate::falco::{self, DryRun, Expected, FalcoError, Reloading};
 use crate::git::Repository;
@@ -38,6 +38,7 @@ pub(super) async fn apply(
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
     let mut fetched = false;
+    let mut activated = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
     let mut reloading: Option<Reloading> = None;
@@ -86,11 +87,16 @@ pub(super) async fn apply(
                     tracing::warn!(%displaced, "something else was in the place of `current` and was moved aside");
                 }
                 tracing::info!(%generation, "live on disk");
+                activated = true;
             }
             Step::Reload { pid, started } => {
                 let process =
                     host.process.as_ref().filter(|falco| falco.pid == *pid && falco.start_time_ticks == *started);
                 let Some(process) = process else { continue };
+                if !activated {
+                    // Else what comes of it could not be kept, and it would be asked again by every pass.
+                    state.rewrite_ledger(ledger_text(&host.observed.ledger)?.as_bytes())?;
+                }
                 tracing::info!(pid, "asking Falco to reload");
                 match falco::reload(&agent.falco, process).await {
                     Ok(sent) => reloading = Some(sent),

@@ -90,3 +90,23 @@ fn where_nothing_can_be_changed_the_operator_is_told_and_falco_left_alone() {
         nothing_is_left(&host);
     }
 }
+
+/// What comes of a reload must be remembered; where it cannot be, Falco is not asked, or it would be by every pass.
+#[test]
+fn a_ledger_that_cannot_be_changed_makes_no_loop_of_reloads() {
+    let mut host = HostWithFalco::in_sync(true, &[]);
+    let adopted = host.read("etc/falco.yaml");
+    host.write("etc/falco.yaml", adopted.split("config_files:").next().unwrap());
+    host.start_falco(&[falconer_tests::falco_stand_in::Fault::IgnoreSighup]);
+    host.write("etc/falco.yaml", &adopted);
+    let Some(immutable) = Immutable::make(&host.path("state/ledger")) else { return };
+    for _ in 0..2 {
+        let _told = host.once().ended_with(1);
+        assert_eq!(host.sighups(), 0);
+    }
+    drop(immutable);
+    for _ in 0..2 {
+        let _deaf = host.once();
+        assert_eq!(host.sighups(), 1);
+    }
+}
