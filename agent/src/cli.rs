@@ -2,6 +2,7 @@
 
 mod arguments;
 mod artifact;
+mod collect;
 mod diff;
 mod history;
 mod host;
@@ -11,6 +12,8 @@ mod lock;
 mod print;
 mod progress;
 mod rollback;
+mod suspend;
+mod sync;
 mod table;
 
 use std::process::ExitCode;
@@ -59,7 +62,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(printer, &Failure::of(error, Remedy::Operator, None)),
     };
-    match runtime.block_on(run(&arguments, printer)) {
+    let ended = runtime.block_on(run(&arguments, printer));
+    // What a thread still waits for, a name server for example, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(failure) => fail(printer, &failure),
     }
@@ -67,7 +73,13 @@ pub fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
     match &arguments.command {
-        Command::Once { refresh } => host::once(arguments, printer, *refresh).await,
+        Command::Once { refresh, now } => host::once(arguments, printer, *refresh, *now).await,
+        Command::Sync { wait, now, refresh } => {
+            let question = crate::socket::Question { wait: *wait, now: *now, refresh: *refresh };
+            sync::sync(arguments, printer, question).await
+        }
+        Command::Suspend(asked) => suspend::suspend(arguments, printer, asked).await,
+        Command::Resume => suspend::resume(arguments, printer).await,
         Command::Plan { refresh } => host::plan(arguments, printer, *refresh).await,
         Command::Run => host::run(arguments).await,
         Command::Status => host::status(arguments, printer).await,
@@ -80,6 +92,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
             let request = lock::Request { check: *check, update: update.as_deref(), may_lower: *allow_downgrade };
             lock::lock(arguments, printer, directory.as_deref(), &request).await
         }
+        Command::Collect(request) => collect::collect(printer, request).await,
         Command::Artifact { command } => artifact::run(arguments, printer, command).await,
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),

@@ -1,28 +1,51 @@
 //! The daemon: passes for as long as the process lives.
+//!
+//! Passes are made on time and when something changes; each looks at what is really there, so what wakes the daemon is a
+//! hint and no more. A tick and a question ask Git; a change of files or of Falco only has the host looked at, so that
+//! what is live is put right whether Git answers or not.
 #![expect(
     clippy::disallowed_methods,
     reason = "the daemon and the command line read the clock and give it to the pass"
 )]
 
+mod alone;
+mod clock;
+mod error;
+mod falco;
+mod pace;
+mod stuck;
+mod timing;
+mod told;
+mod wake;
+
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use falconer_manifests::outcome::Condition;
-use falconer_manifests::remedy::Remedy;
+use falconer_manifests::plan::DriftMode;
+use falconer_manifests::schedule::Phase;
 use falconer_manifests::status::Status;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::chain;
-use crate::pass::{Agent, PassError, Refresh, pass};
-use crate::store::StoreError;
+use crate::pass::{self, Agent, PassError, Reach, Refresh, Request, Windows, pass};
+use crate::settings::{self, Listen, WebhookKind};
+use crate::socket::{self, Ask};
 use crate::watch::Watch;
+use crate::webhook::{Kind, Place, Webhook};
 
-/// The first wait after an error that time may end.
-const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+use alone::Alone;
+pub use error::DaemonError;
+use falco::FalcoWatch;
+use stuck::Stuck;
+use timing::Timing;
+use told::{Told, answer, tell};
+use wake::{Senses, Wake};
+
 /// The wait after a pass that could not begin because another falconer was at work: its pass is short.
 const BUSY: Duration = Duration::from_secs(2);
-/// The longest wait after errors.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
 /// The time, in seconds since 1970.
 #[must_use]
@@ -30,125 +53,213 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Makes passes until SIGTERM or SIGINT: every `schedule.every`, give or take a tenth, and when a file that matters
-/// changes. After errors that time may end it waits longer and longer, but never less than after a success.
+/// Makes passes until SIGTERM or SIGINT, with the settings of the agent.toml at `config`, which SIGHUP has read again.
 ///
 /// # Errors
-/// When signals cannot be listened to.
-pub async fn run(mut agent: Agent) -> Result<(), PassError> {
-    let mut stop = Stop::new().map_err(PassError::Signals)?;
-    let mut watch = watch(&agent);
-    let mut failures = 0;
+/// When another daemon runs already, or the system does not give what a daemon needs.
+pub async fn run(mut agent: Agent, config: &Path) -> Result<(), DaemonError> {
+    let mut stop = Stop::new().map_err(DaemonError::System)?;
+    let stuck = Stuck::watch().map_err(DaemonError::System)?;
+    let alone = Alone::in_directory(&agent.settings.runtime)?;
+    let mut senses = Senses {
+        hangup: signal(SignalKind::hangup()).map_err(DaemonError::System)?,
+        asks: socket::listen(alone.path())?,
+        webhook: webhook(&agent).await?,
+        files: watch(&agent),
+        falco: FalcoWatch::new(&agent.falco),
+        pace: pace::Pace::new(),
+    };
+    let mut timing = Timing::default();
+    let mut wake = Wake::Started;
     tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "falconer starts");
     loop {
+        if let Wake::Reread = wake {
+            reread(&mut agent, config, &mut senses).await;
+        }
+        let request = request(&wake, &timing);
         // Dropping a pass between two of its steps is a crash at a safe point: the next one converges.
-        let outcome = tokio::select! {
+        let made = tokio::select! {
             biased;
             () = stop.asked() => break,
-            outcome = pass(&mut agent, Refresh::WhenOld, now()) => outcome,
+            made = make(&mut agent, request, &mut senses, &stuck) => made,
         };
-        let wait = match tell(outcome) {
-            Told::Busy => BUSY.mul_f64(0.5 + fastrand::f64()),
-            Told::Done(remedy) => {
-                failures = if remedy == Some(Remedy::Time) { failures + 1 } else { 0 };
-                wait(agent.settings.schedule.every, failures, fastrand::f64())
+        let told = tell(&made.outcome);
+        if let Told::Busy = told {
+            tokio::select! {
+                biased;
+                () = stop.asked() => break,
+                () = tokio::time::sleep(BUSY.mul_f64(0.5 + fastrand::f64())) => continue,
+            }
+        }
+        let schedule = &agent.settings.schedule;
+        if let (Told::Done(remedy), Reach::Everybody) = (&told, request.reach) {
+            timing.asked(*remedy, &schedule.when, clock::now(), fastrand::f64());
+        }
+        let opens = made.outcome.as_ref().ok().and_then(|status| status.opens);
+        timing.waits(opens, schedule.every, fastrand::f64());
+        if let Wake::Asked(asks) = wake {
+            for ask in asks {
+                ask.answer(answer(&made.outcome));
+            }
+        }
+        let again = tokio::select! {
+            biased;
+            () = stop.asked() => break,
+            again = settle(&agent, &made, &mut senses) => again,
+        };
+        wake = match again {
+            true => Wake::Changed,
+            false => {
+                let phase = Phase::of(&agent.settings.identity.host);
+                let due = timing.next(&agent.settings.schedule.when, phase, clock::now());
+                tracing::debug!(%due, "waits for a change or the next pass");
+                tokio::select! {
+                    biased;
+                    () = stop.asked() => break,
+                    wake = senses.wake(&timing, &agent.settings.schedule.when, phase) => wake,
+                }
             }
         };
-        tokio::select! {
-            biased;
-            () = stop.asked() => break,
-            () = drained(&mut watch) => {}
-        }
-        tracing::debug!(seconds = wait.as_secs_f32(), "waits for a change or the next pass");
-        tokio::select! {
-            biased;
-            () = stop.asked() => break,
-            () = changed(&mut watch) => tracing::info!("a file that matters has changed"),
-            () = tokio::time::sleep(wait) => {}
-        }
+        wake.log();
     }
     tracing::info!("falconer stops");
     Ok(())
 }
 
-/// How a pass ended.
-enum Told {
-    /// It came to its end; what went wrong can be ended by this one.
-    Done(Option<Remedy>),
-    /// It could not begin: another falconer was at work.
-    Busy,
-}
-
-/// Logs how a pass ended.
-fn tell(outcome: Result<Status, PassError>) -> Told {
-    match outcome {
-        Ok(status) => {
-            for change in &status.changes {
-                let (kind, cause) = (change.kind.as_str(), change.kind.cause().as_str());
-                tracing::info!(kind, cause, name = %change.name, because = %change.because, "changed");
+/// What the pass after `wake` is asked for.
+fn request(wake: &Wake, timing: &Timing) -> Request {
+    match wake {
+        Wake::Started | Wake::Reread | Wake::Hint => Request::ORDINARY,
+        Wake::Due => timing.request(clock::now()),
+        Wake::Changed | Wake::Falco => Request::HOST,
+        Wake::Asked(asks) => {
+            let any = |asked: fn(&Ask) -> bool| asks.iter().any(asked);
+            Request {
+                refresh: if any(|ask| ask.question.refresh) { Refresh::Now } else { Refresh::WhenOld },
+                windows: if any(|ask| ask.question.now) { Windows::Overridden } else { Windows::Kept },
+                reach: Reach::Everybody,
             }
-            for note in &status.notes {
-                tracing::warn!(hint = %note.hint, "{}", note.message);
-            }
-            for drift in &status.drift {
-                tracing::warn!(kind = drift.kind.as_str(), path = %drift.path, observed = %drift.observed, "drift");
-            }
-            let condition = status.condition.as_str();
-            match (&status.error, status.condition) {
-                (Some(error), _) => {
-                    let hint = error.hint.as_deref().unwrap_or_default();
-                    tracing::error!(condition, remedy = error.remedy.as_str(), hint, "{}", error.message);
-                }
-                (None, Condition::InSync) => {
-                    tracing::info!(condition, evidence = status.evidence.as_str(), "pass done")
-                }
-                (None, _) => tracing::warn!(condition, reason = %status.reason, hint = %status.next.hint, "pass done"),
-            }
-            Told::Done(status.error.map(|error| error.remedy))
-        }
-        Err(error @ PassError::Store(StoreError::Busy { .. })) => {
-            tracing::info!("{}; waiting for it", chain(&error));
-            Told::Busy
-        }
-        Err(error) => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::error!(remedy = error.remedy().as_str(), hint, "the pass ended: {}", chain(&error));
-            Told::Done(Some(error.remedy()))
         }
     }
 }
 
-/// The wait before the next pass: `every` give or take a tenth, and after `failures` in a row a backoff with full jitter
-/// where that is longer. `chance` is from 0 to 1.
-fn wait(every: Duration, failures: u32, chance: f64) -> Duration {
-    let regular = every.mul_f64(0.9 + 0.2 * chance);
-    let ceiling = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF);
-    if failures == 0 { regular } else { regular.max(ceiling.mul_f64(chance)) }
+/// A pass that was made.
+struct Made {
+    outcome: Result<Status, PassError>,
+    /// Whether files changed meanwhile that matter.
+    changed: bool,
+}
+
+/// Makes a pass. Where files change while it still asks around, which may take long, the host is looked at first, once.
+async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &Stuck) -> Made {
+    let deadline = agent.settings.schedule.deadline;
+    let asking = agent.asking();
+    let mut changed = false;
+    if request.reach == Reach::Everybody {
+        let _running = stuck.running(deadline);
+        let mut asked = pin!(pass(agent, request, now()));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut asked => return Made { outcome, changed },
+                () = wake::changed(&mut senses.files) => {
+                    if asking.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    changed = true;
+                }
+            }
+        }
+    } else {
+        let _running = stuck.running(deadline);
+        return Made { outcome: pass(agent, request, now()).await, changed };
+    }
+    Wake::Changed.log();
+    let _running = stuck.running(deadline.saturating_mul(2));
+    let looked = pass(agent, Request::HOST, now()).await;
+    let _told_below = tell(&looked);
+    if let Some(files) = &mut senses.files {
+        files.drain().await;
+    }
+    Made { outcome: pass(agent, request, now()).await, changed: false }
+}
+
+/// After a pass: whether another one must follow, because somebody has changed files since it looked at them.
+async fn settle(agent: &Agent, made: &Made, senses: &mut Senses) -> bool {
+    senses.falco.look();
+    let Ok(status) = &made.outcome else {
+        wake::drained(&mut senses.files).await;
+        return false;
+    };
+    if status.changes.is_empty() {
+        // It has written nothing that is watched, so whoever has was somebody else.
+        return made.changed;
+    }
+    wake::drained(&mut senses.files).await;
+    let heals = agent.settings.drift.mode == DriftMode::Heal && status.condition == Condition::InSync;
+    // Our own writes were forgotten, and with them what somebody else did at the same time.
+    heals && pass::status(agent).await.is_ok_and(|left| !left.drift.is_empty())
+}
+
+/// Reads agent.toml again. Where it cannot be used, the settings stay as they are.
+async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
+    let new = settings::read(config).map_err(PassError::from).and_then(Agent::new);
+    let mut new = match new {
+        Ok(new) => new,
+        Err(error) => {
+            let hint = error.hint().unwrap_or_default();
+            tracing::error!(hint, "agent.toml cannot be used; the settings stay as they are: {}", chain(&error));
+            return;
+        }
+    };
+    let moved = |new: &Agent| {
+        (new.settings.state != agent.settings.state || new.settings.runtime != agent.settings.runtime)
+            .then_some("a daemon does not move: restart it to change `[paths]`")
+    };
+    if let Some(hint) = moved(&new) {
+        tracing::error!(hint, "agent.toml names other directories; the settings stay as they are");
+        return;
+    }
+    // The old one must be gone before a new one can listen at the same place.
+    senses.webhook = None;
+    senses.webhook = match webhook(&new).await {
+        Ok(webhook) => webhook,
+        Err(error) => {
+            tracing::error!(hint = error.hint(), "there is no webhook until this is corrected: {}", chain(&error));
+            None
+        }
+    };
+    std::mem::swap(agent, &mut new);
+    senses.files = watch(agent);
+    senses.falco = FalcoWatch::new(&agent.falco);
+    tracing::info!(host = %agent.settings.identity.host, every = agent.settings.schedule.every.as_secs(), "agent.toml was read again");
+}
+
+async fn webhook(agent: &Agent) -> Result<Option<Webhook>, DaemonError> {
+    let Some(settings) = &agent.settings.webhook else { return Ok(None) };
+    let place = match &settings.listen {
+        Listen::Address(address) => Place::Address(*address),
+        Listen::Socket(path) => Place::Socket(path.clone()),
+    };
+    let kind = match settings.kind {
+        WebhookKind::Github => Kind::Github,
+        WebhookKind::Gitlab => Kind::Gitlab,
+        WebhookKind::Gitea => Kind::Gitea,
+    };
+    Ok(Some(Webhook::listen(&place, kind, &settings.secret).await?))
 }
 
 fn watch(agent: &Agent) -> Option<Watch> {
     let state = Path::new(agent.settings.state.as_str());
     let placed = ["current", "current/rules", "generations"].map(|name| state.join(name));
-    let paths: Vec<PathBuf> = [agent.falco.config_file.clone()].into_iter().chain(placed).collect();
+    let falco = [agent.falco.config_file.clone(), agent.falco.binary.clone()];
+    let paths: Vec<PathBuf> = falco.into_iter().chain(placed).collect();
     Watch::new(paths)
         .inspect_err(|error| {
             let hint = error.hint().unwrap_or_default();
             tracing::warn!(hint, "changes are found at the next pass only: {}", chain(error));
         })
         .ok()
-}
-
-async fn drained(watch: &mut Option<Watch>) {
-    if let Some(watch) = watch {
-        watch.drain().await;
-    }
-}
-
-async fn changed(watch: &mut Option<Watch>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The signals that ask a daemon to stop.
@@ -167,23 +278,5 @@ impl Stop {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_never_make_passes_more_frequent() {
-        let every = Duration::from_secs(300);
-        for failures in 0..40 {
-            for chance in [0.0, 0.3, 1.0] {
-                let wait = wait(every, failures, chance);
-                assert!(wait >= every.mul_f64(0.9), "{failures} {chance}");
-                assert!(wait <= LONGEST_BACKOFF.max(every.mul_f64(1.1)), "{failures} {chance}");
-            }
-        }
-        assert!(wait(Duration::from_secs(10), 8, 1.0) > Duration::from_secs(600));
     }
 }

@@ -10,7 +10,9 @@ mod documents;
 mod error;
 mod reload;
 mod replace;
+mod rights;
 mod running;
+mod supervision;
 mod second_manager;
 mod web;
 
@@ -23,9 +25,11 @@ pub use binary::{DryRun, Presence, dry_run, version};
 pub use confirm::{Confirmation, Expected, NotConfirmed, confirm};
 pub use documents::{Documents, documents};
 pub use error::FalcoError;
-pub use reload::{Reloading, reload};
+pub use reload::{Asked, Reloading, reload};
 pub use replace::adopt;
+pub use rights::Account;
 pub use running::{Falco, running};
+pub use supervision::{Supervision, restart, restarter, unit_arguments};
 pub use second_manager::{SecondManager, second_managers};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
@@ -40,6 +44,10 @@ pub struct FalcoSettings {
     pub http: Option<Url>,
     /// How long it may take.
     pub deadlines: Deadlines,
+    /// Who starts it.
+    pub supervision: Supervision,
+    /// The user that tries candidates when we are root; ourselves without it.
+    pub validate_as: Option<Account>,
 }
 
 /// How long Falco may take for an answer.
@@ -51,8 +59,10 @@ pub struct Deadlines {
     pub dry_run: Duration,
     /// For one request to the web server.
     pub http: Duration,
-    /// Until SIGHUP is safe.
+    /// Until SIGHUP is safe, and until a new process is there after a restart.
     pub safe: Duration,
+    /// For the command that restarts Falco.
+    pub restart: Duration,
 }
 
 impl Default for Deadlines {
@@ -62,6 +72,8 @@ impl Default for Deadlines {
             dry_run: Duration::from_secs(30),
             http: Duration::from_secs(2),
             safe: Duration::from_secs(30),
+            // Falco's units give it 30 s to stop.
+            restart: Duration::from_secs(90),
         }
     }
 }

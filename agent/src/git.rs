@@ -15,6 +15,7 @@
 
 mod access;
 mod advertisement;
+mod collect;
 mod error;
 mod fetch;
 mod http;
@@ -34,10 +35,12 @@ mod verdict;
 mod working_copy;
 
 pub use access::{Access, Credential, Limits, Ssh};
+pub use collect::Collected;
 pub use error::GitError;
 pub use lineage::Lineage;
 pub use remote::Remote;
-pub use report::{Expected, PushedReport, Report};
-pub use repository::Repository;
+pub use report::verify::{Trust, verify};
+pub use report::{Expected, Place, PushedReport, Report, blob_id};
+pub use repository::{Repository, discard};
 pub use url::RemoteUrl;
 pub use working_copy::commit_time;

@@ -1,17 +1,19 @@
 //! The pass: the line from a revision to a confirmed generation, once, top to bottom.
 //!
 //! ```text
-//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
+//! revision ─parse─▶ DesiredState ─resolve─▶ Lockfile ─admit(Facts)─▶ compose─▶ Composition ─plan(Observed)─▶ Plan ─apply─▶ Outcome ─report─▶ HostLock
 //! ```
 //!
 //! A pass looks at what is really there and plans from it; it relies on nothing that an earlier pass left in memory. So a
 //! crash at any point is followed by an ordinary pass, and rolling back is one too: what failed is held, and the next
 //! round plans for the last good generation.
 
+mod admitted;
 mod apply;
 mod difference;
 mod error;
 mod fetch;
+mod gate;
 mod history;
 mod indexes;
 mod inspect;
@@ -20,19 +22,24 @@ mod notes;
 mod observe;
 mod publish;
 mod report;
+mod request;
 mod rollback;
 mod rooms;
 mod wanted;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Held, Ledger};
-use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict, next, verdict};
+use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
 use falconer_manifests::status::{Note, Status, StatusError};
+use falconer_manifests::window::Waiting;
 
 use crate::error::chain;
 use crate::git::Repository;
@@ -41,11 +48,16 @@ use crate::store::{Document, Locked, StateDirectory};
 pub use difference::{Difference, FileDifference, difference};
 pub use error::{LedgerError, PassError};
 pub use fetch::{Event, Listener, Wanted};
+pub use gate::{suspend, suspension};
 pub use history::{Generation, History, history};
 pub use inspect::{InspectError, ManifestDocument, layer_of};
+pub use lookup::Resolved;
+pub use report::SinkError;
+pub use request::{Reach, Refresh, Request, Windows};
 pub use rollback::{RollbackError, rollback, undo_rollback};
 pub use rooms::{Agent, Sources};
 
+use gate::Gates;
 use observe::{Host, observe};
 
 /// The bare repository in the state directory.
@@ -53,32 +65,42 @@ const REPOSITORY: &str = "repository.git";
 /// The longest status, in bytes.
 const STATUS_CAP: u64 = 4 << 20;
 
-/// Whether a resolution that is still good may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refresh {
-    /// It may, until it is old.
-    WhenOld,
-    /// Indexes and registries are asked again.
-    Now,
-}
-
 /// Makes one pass at `now`, in seconds since 1970.
 ///
 /// # Errors
 /// When the host cannot be looked at or written to. What is wrong with the desired state, Git, registries or Falco is no
 /// error but a status.
-pub async fn pass(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Status, PassError> {
+pub async fn pass(agent: &mut Agent, request: impl Into<Request>, now: u64) -> Result<Status, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
     let kept = host.observed.ledger.clone();
-    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
+    let intent = gates.hold_back(agent, &state, &host, intent).await?;
 
-    carry_out(agent, &state, &repository, host, &intent, &kept, now).await
+    let ended = carry_out(agent, &state, &repository, host, &intent, &kept).await?;
+    // Whoever is told may take its time, or make a pass itself.
+    drop((repository, state));
+    Ok(ended.told(agent, now).await)
 }
 
-/// Carries an intent out, and falls back where what it leads to is not taken up; then tells how the host is. `kept` is the
-/// ledger as it is on disk.
+/// How a pass ended, before anybody is told.
+struct Ended {
+    status: Status,
+    report: HostLock,
+    /// The condition in the last report.
+    before: Option<Condition>,
+}
+
+impl Ended {
+    async fn told(self, agent: &mut Agent, now: u64) -> Status {
+        report::tell(agent, &self.report, &self.status, self.before, now).await;
+        self.status
+    }
+}
+
+/// Carries an intent out, and falls back where what it leads to is not taken up; then writes down how the host is. `kept`
+/// is the ledger as it is on disk.
 async fn carry_out(
     agent: &mut Agent,
     state: &Locked,
@@ -86,8 +108,7 @@ async fn carry_out(
     mut host: Host,
     intent: &Intent,
     kept: &Ledger,
-    now: u64,
-) -> Result<Status, PassError> {
+) -> Result<Ended, PassError> {
     let mut round = apply_round(agent, state, repository, &mut host, intent).await?;
     if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, intent) {
         host = observe_again(agent, state, &host).await?;
@@ -101,37 +122,38 @@ async fn carry_out(
         host = observe_again(agent, state, &host).await?;
     }
     let drift = drift(&host.observed);
-    let verdict = round.verdict(&host, &drift);
-    let report = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(state, round.verdict(&host, &drift))?;
+    let (report, before) = report::host_lock(agent, state, &host.observed, &drift, &verdict)?;
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let notes = notes::notes(agent, &host, state.leftovers());
-    let status = Status { error: round.failure, notes, ..status };
+    let opens = round.waiting.as_ref().and_then(|waiting| waiting.opens);
+    let status = Status { error: round.failure, unchecked: host.unchecked, notes, opens, ..status };
     report::write(state, &report, &status.kept(&drift))?;
-    report::push(agent, &mut host.observed.ledger, &report, now).await?;
     if host.observed.ledger != *kept {
         keep_ledger(state, &host.observed.ledger)?;
     }
-    Ok(status)
+    Ok(Ended { status, report, before })
 }
 
 /// What the next pass would do, without doing it; `Err` of the inner result is what keeps the desired state from being had.
 ///
 /// # Errors
 /// As [`pass`]. The store and the bare repository may be filled; nothing that Falco sees changes.
-pub async fn preview(agent: &mut Agent, refresh: Refresh, now: u64) -> Result<Preview, PassError> {
+pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -> Result<Preview, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?.lock()?;
     let mut repository = own_repository(&state)?;
     let mut host = observe(agent, &state).await?;
-    let intent = intent(agent, &state, &mut repository, &mut host, refresh, now).await;
+    let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
+    let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
     let plan = match &intent.wanted {
         Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
         None => None,
     };
     let notes = notes::notes(agent, &host, state.leftovers());
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, notes })
+    Ok(Preview { plan, held: intent.held, failure: intent.failure, unchecked: host.unchecked, notes, waiting })
 }
 
 /// What the next pass would do.
@@ -143,8 +165,12 @@ pub struct Preview {
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
     pub failure: Option<StatusError>,
+    /// What the wanted artifacts need and nobody could check.
+    pub unchecked: Vec<Unchecked>,
     /// What is worth knowing of the host.
     pub notes: Vec<Note>,
+    /// Why the next pass would not carry it out yet.
+    pub waiting: Option<Waiting>,
 }
 
 /// How the host is now, without asking anybody but the host: needs no lock and writes nothing.
@@ -159,7 +185,8 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     let last = last.and_then(|bytes| serde_json::from_slice::<Status>(&bytes).ok());
     let mut notes = notes::notes(agent, &host, &[]);
     notes.extend(notes::of_leftovers(last.as_ref()));
-    let failed = last.filter(|last| matches!(last.condition, Condition::Failed | Condition::RolledBack));
+    let counts = |condition| matches!(condition, Condition::Failed | Condition::RolledBack | Condition::Pending);
+    let failed = last.filter(|last| counts(last.condition));
     let verdict = match (&failed, host.observed.ledger.good) {
         (Some(last), _) => Verdict { condition: last.condition, reason: last.reason.clone(), next: last.next.clone() },
         (None, None) if drift.is_empty() => Verdict {
@@ -169,9 +196,12 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
         },
         _ => with_doubt(drift_verdict(&drift), &host),
     };
-    let report = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
+    let verdict = report::with_rival(&state, verdict)?;
+    let (report, _) = report::host_lock(agent, &state, &host.observed, &drift, &verdict)?;
     let status = Status::new(&report, &agent.settings.state, verdict, Vec::new(), drift);
-    Ok(Status { error: failed.and_then(|last| last.error), notes, ..status })
+    let reporting = report::reporting(&state)?.map(|reporting| reporting.status());
+    let (error, opens) = failed.map(|last| (last.error, last.opens)).unwrap_or_default();
+    Ok(Status { error, opens, report: reporting, notes, ..status })
 }
 
 /// What a pass is to reach, and what stands in its way.
@@ -181,6 +211,7 @@ struct Intent {
     target: Target,
     held: Option<Held>,
     failure: Option<StatusError>,
+    waiting: Option<Waiting>,
 }
 
 impl Intent {
@@ -189,10 +220,10 @@ impl Intent {
         let falco = host.observed.falco.version.as_deref();
         let held = host.observed.ledger.held(&wanted.content_digest(), falco);
         match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
-            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure },
+            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure, waiting: None },
             Some(held) => {
                 let wanted = host.observed.instead_of(&held).map(|record| record.composition.clone());
-                Self { wanted, target: Target::LastGood, held: Some(held), failure }
+                Self { wanted, target: Target::LastGood, held: Some(held), failure, waiting: None }
             }
         }
     }
@@ -200,7 +231,7 @@ impl Intent {
     /// The last good generation, because the desired state cannot be had.
     fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
         let wanted = host.observed.fallback().map(|record| record.composition.clone());
-        Self { wanted, target: Target::LastGood, held: None, failure }
+        Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
     }
 }
 
@@ -211,10 +242,13 @@ async fn intent(
     state: &Locked,
     repository: &mut Repository,
     host: &mut Host,
-    refresh: Refresh,
+    request: Request,
     now: u64,
-) -> Intent {
-    let (mut wanted, mut failure) = follow(agent, state, repository, host, refresh, now).await;
+) -> Result<(Intent, Gates), PassError> {
+    let suspension = suspension(state, now)?;
+    let asking = Asking::begin(agent);
+    let mut gates = Gates::of_host(suspension.as_ref());
+    let (mut wanted, mut failure) = follow(agent, state, repository, host, request, &mut gates, now).await;
     if let Some(PassError::Git(error)) = &failure
         && error.is_damage()
     {
@@ -222,15 +256,46 @@ async fn intent(
         (wanted, failure) = match Repository::create_anew(repository.path()) {
             Ok(anew) => {
                 *repository = anew;
-                follow(agent, state, repository, host, refresh, now).await
+                gates = Gates::of_host(suspension.as_ref());
+                follow(agent, state, repository, host, request, &mut gates, now).await
             }
             Err(error) => (None, Some(error.into())),
         };
     }
-    let failure = failure.as_ref().map(status_error);
-    match wanted {
+    drop(asking);
+    let (failure, waiting) = match failure {
+        Some(PassError::Waits(waiting)) => (None, Some(waiting)),
+        failure => (failure, None),
+    };
+    let away = failure.as_ref().filter(|failure| failure.is_of_asking()).map(status_error);
+    let failure = match request.reach {
+        Reach::Everybody => {
+            agent.away = away;
+            failure.as_ref().map(status_error)
+        }
+        Reach::Host => agent.away.clone().or_else(|| failure.as_ref().map(status_error)),
+    };
+    let intent = match wanted {
         Some(wanted) => Intent::after(wanted, host, failure),
-        None => Intent::last_good(host, failure),
+        None => Intent { waiting, ..Intent::last_good(host, failure) },
+    };
+    Ok((intent, gates))
+}
+
+/// While it lives, the pass asks somebody.
+struct Asking(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Asking {
+    fn begin(agent: &Agent) -> Self {
+        let asking = agent.asking();
+        asking.store(true, Ordering::Relaxed);
+        Self(asking)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -241,16 +306,17 @@ async fn follow(
     state: &Locked,
     repository: &mut Repository,
     host: &mut Host,
-    refresh: Refresh,
+    request: Request,
+    gates: &mut Gates,
     now: u64,
 ) -> (Option<Composition>, Option<PassError>) {
-    let followed = wanted::revision(agent, repository, &host.observed.ledger).await;
-    let (revision, failure) = match followed {
-        Ok(revision) => (Some(revision), None),
-        Err(error) => {
-            let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
-            (known, Some(error))
-        }
+    let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
+    let (revision, failure) = match request.reach {
+        Reach::Host => (known, None),
+        Reach::Everybody => match wanted::revision(agent, repository, &host.observed.ledger).await {
+            Ok(revision) => (Some(revision), None),
+            Err(error) => (known, Some(error)),
+        },
     };
     let Some(revision) = revision else { return (None, failure) };
     host.observed.ledger.revision = Some(revision.clone());
@@ -258,7 +324,7 @@ async fn follow(
     if host.impaired.is_some() {
         return (None, failure.or_else(|| host.impaired.take()));
     }
-    match wanted::composition(agent, state, repository, host, &revision, refresh, now).await {
+    match wanted::composition(agent, state, repository, host, &revision, request, gates, now).await {
         Ok(wanted) => (Some(wanted), failure),
         Err(error) => (None, Some(failure.unwrap_or(error))),
     }
@@ -287,6 +353,7 @@ struct Round {
     changes: Vec<falconer_manifests::diff::Change>,
     drift: Vec<Drift>,
     has_acted: bool,
+    waiting: Option<Waiting>,
 }
 
 async fn apply_round(
@@ -304,6 +371,7 @@ async fn apply_round(
         changes: Vec::new(),
         drift: Vec::new(),
         has_acted: false,
+        waiting: intent.waiting.clone(),
     };
     let Some(wanted) = &intent.wanted else {
         round.drift = drift(&host.observed);
@@ -340,6 +408,9 @@ impl Round {
     fn verdict(&self, host: &Host, drift: &[Drift]) -> Verdict {
         match (&self.failure, &self.plan, &self.outcome) {
             (Some(failure), ..) => failure_verdict(&failure.message, failure.remedy, failure.hint.as_deref()),
+            (None, _, None | Some(Outcome::Unchanged | Outcome::Confirmed { .. })) if self.waiting.is_some() => {
+                self.waiting.as_ref().map_or_else(|| drift_verdict(drift), waiting_verdict)
+            }
             (None, Some(plan), Some(outcome)) => with_doubt(verdict(plan, outcome, self.held.as_ref(), drift), host),
             _ => match &self.held {
                 Some(held) => failure_verdict(&held.sentence(), falconer_manifests::remedy::Remedy::Author, None),
@@ -352,6 +423,9 @@ impl Round {
 /// Says so where a Falco runs and nothing shows that it has loaded what is live.
 fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
     let ledger = &host.observed.ledger;
+    if let Some(deaf) = host.observed.deaf() {
+        return deaf_verdict(deaf, verdict);
+    }
     if verdict.condition == Condition::InSync && host.process.is_some() && ledger.evidence == Evidence::None {
         verdict.reason = "Falco runs, and does not tell whether it has loaded this generation".to_string();
         verdict.next.hint =
@@ -364,6 +438,7 @@ fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
 async fn observe_again(agent: &Agent, state: &StateDirectory, before: &Host) -> Result<Host, PassError> {
     let mut host = observe(agent, state).await?;
     host.observed.ledger = before.observed.ledger.clone();
+    host.unchecked.clone_from(&before.unchecked);
     Ok(host)
 }
 

@@ -6,9 +6,13 @@
 
 pub mod document;
 mod environment;
+pub mod hooks;
 pub mod registries;
+pub mod report;
+mod schedule;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,12 +25,16 @@ use falconer_manifests::lockfile::toml_finding;
 use falconer_manifests::name::{AbsolutePath, BranchName, HostName, RelativePath};
 use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
+use falconer_manifests::window::Window;
 use secrecy::SecretString;
 use url::Url;
 
+pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
 pub use registries::Registry;
+pub use schedule::Schedule;
+pub use webhook::{Kind as WebhookKind, Listen, Webhook};
 
 /// Where agent.toml is unless `--config` or `FALCONER_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/falconer/agent.toml";
@@ -45,6 +53,8 @@ pub struct Settings {
     pub repository: Repository,
     /// The state directory.
     pub state: AbsolutePath,
+    /// The directory of the socket that the command line asks the daemon by.
+    pub runtime: PathBuf,
     /// The host's Falco.
     pub falco: Falco,
     /// When passes run.
@@ -57,12 +67,18 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// The directory for what can be had again, of the user that runs us.
     pub cache: Option<PathBuf>,
-    /// Where the drift report is pushed.
-    pub report: Option<Remote>,
+    /// Where the drift report goes.
+    pub report: Option<report::Report>,
+    /// Whom to tell when the condition changes.
+    pub hooks: Vec<hooks::Hook>,
     /// Top-level keys of Falco's configuration that the repository may set.
     pub config_keys: Vec<String>,
     /// Plugins that the repository may place.
     pub plugins: Vec<String>,
+    /// When this host may be changed.
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<Webhook>,
 }
 
 /// A Git repository and how to get in.
@@ -121,15 +137,25 @@ pub struct Falco {
     pub confirm_within: Duration,
     /// How long Falco must stay well after that.
     pub settle: Duration,
+    /// Who starts it.
+    pub supervision: Supervision,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root, by name or as `UID:GID`; ourselves without it.
+    pub validate_as: Option<String>,
 }
 
-/// When passes run.
-#[derive(Debug)]
-pub struct Schedule {
-    /// The time between two passes.
-    pub every: Duration,
-    /// How long a resolution without a committed lockfile is good for.
-    pub resolve_every: Duration,
+/// What the operator says of the one who starts Falco.
+#[derive(Debug, Default)]
+pub struct Supervision {
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub may_restart: bool,
+    /// The command that restarts it where systemd does not.
+    pub command: Option<Vec<String>>,
 }
 
 /// The settings cannot be used.
@@ -257,8 +283,11 @@ fn check(
         (None, Some(path)) => Some(files.path(&path)?),
         (None, None) => docker_config(environment),
     };
+    let host = HostName::parse(&host).map_err(value("host"))?;
+    let report = document.report.map(|written| report::check(&files, &host, written, remote)).transpose()?;
     Ok(Settings {
-        identity: Identity { host: HostName::parse(&host).map_err(value("host"))?, labels: document.labels },
+        hooks: hooks::check(&files, document.hooks)?,
+        identity: Identity { host, labels: document.labels },
         repository: Repository {
             branch: BranchName::parse(&repository.branch).map_err(value("repository.branch"))?,
             path: match repository.path.as_deref() {
@@ -277,19 +306,47 @@ fn check(
             falcoctl_config: base.join(&document.falco.falcoctl_config),
             confirm_within: document.falco.confirm_within.0,
             settle: document.falco.settle.0,
+            supervision: supervision(file, &base, &document.falco)?,
+            validate: document.falco.validate,
+            validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
         },
-        schedule: Schedule { every: document.schedule.every.0, resolve_every: document.schedule.resolve_every.0 },
+        runtime: runtime(&base, &document.paths),
+        schedule: schedule::check(&files, document.schedule)?,
         drift: drift(file, document.drift)?,
         registries,
         docker_config,
         cache: cache(environment),
-        report: match document.report {
-            Some(report) => Some(remote(report.url, report.deadline, report.credentials)?),
-            None => None,
-        },
+        report,
         config_keys: document::default_config_keys(),
         plugins: Vec::new(),
+        windows: known(&files, document.windows)?,
+        webhook: document.webhook.map(|written| webhook::check(&files, written)).transpose()?,
         base,
+    })
+}
+
+fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Supervision, SettingsError> {
+    let refused = |key: &str, problem: &str, hint: &str| SettingsError::Refused {
+        place: format!("falco.{key} in {file}"),
+        problem: problem.to_string(),
+        hint: hint.to_string(),
+    };
+    let unit = match falco.unit.clone() {
+        Some(unit) if unit.is_empty() || unit.starts_with('-') || unit.contains(['/', ' ']) => {
+            return Err(refused("unit", "is not the name of a unit", "write it like falco-modern-bpf.service"));
+        }
+        Some(unit) if unit.contains('.') => Some(unit),
+        unit => unit.map(|unit| format!("{unit}.service")),
+    };
+    if falco.restart_command.as_ref().is_some_and(|words| words.first().is_none_or(String::is_empty)) {
+        let hint = "write the program and its arguments as a list, e.g. [\"sv\", \"restart\", \"falco\"]";
+        return Err(refused("restart_command", "names no program", hint));
+    }
+    Ok(Supervision {
+        unit,
+        pid_file: falco.pid_file.as_ref().map(|path| base.join(path)),
+        may_restart: falco.restart == document::RestartMode::WhenNeeded,
+        command: falco.restart_command.clone(),
     })
 }
 
@@ -303,6 +360,25 @@ fn drift(file: &str, document: document::Drift) -> Result<DriftPolicy, SettingsE
         });
     }
     Ok(DriftPolicy { mode: document.mode, kinds: document.kinds })
+}
+
+/// The directory of the daemon's socket: as written, `/run/falconer` for the usual state directory, else `run` beside it.
+fn runtime(base: &Path, paths: &document::Paths) -> PathBuf {
+    match &paths.runtime {
+        Some(runtime) => base.join(runtime),
+        None if paths.state == Path::new(document::DEFAULT_STATE) => PathBuf::from("/run/falconer"),
+        None => base.join(&paths.state).with_file_name("run"),
+    }
+}
+
+/// Windows whose zones this host knows.
+fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, SettingsError> {
+    let hint = "name a zone of the IANA database, or install the zone files (tzdata)";
+    let unknown = windows.iter().find(|window| crate::zones::find(&window.zone).is_none());
+    match unknown {
+        Some(window) => Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint)),
+        None => Ok(windows),
+    }
 }
 
 fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {

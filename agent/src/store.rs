@@ -74,6 +74,7 @@ impl StateDirectory {
     /// [`StoreError::Busy`] when another falconer holds it; when a newer one has written the directory, then nothing is
     /// touched; when the directory holds something else; when something cannot be created.
     pub fn lock(self) -> Result<Locked, StoreError> {
+        let was_there = self.root.is_some();
         let root = match Directory::open_or_create(&self.path) {
             Err(error) if error.is_not_a_directory() => return Err(StoreError::link(&self.path)),
             root => root?,
@@ -86,7 +87,10 @@ impl StateDirectory {
         }
         // Read again: a newer falconer may have held the lock in between.
         if !require_format(&root)? {
-            sync_parent(&self.path)?;
+            // Whoever has created it may have been killed before its name was on the disk.
+            if was_there {
+                sync_parent(&self.path)?;
+            }
             root.place_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
         let [store, generations, plugins, work] =

@@ -4,6 +4,7 @@
 //! systems, or when its queue overflows) is found by the next scheduled pass.
 
 mod interest;
+mod process;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use falconer_manifests::remedy::Remedy;
+use futures_util::FutureExt as _;
 use notify::event::{EventKindMask, ModifyKind};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::interest::Interests;
+pub use self::process::{Process, readable};
 
 /// A change counts once nothing more has changed for this long: an editor or a package manager makes many at once.
 pub const QUIET: Duration = Duration::from_millis(300);
@@ -106,7 +109,10 @@ impl Shared {
             Ok(event) if event.need_rescan() => (true, true),
             Ok(event) => {
                 let interests = self.interests();
-                let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
+                let moves = !matches!(
+                    event.kind,
+                    EventKind::Access(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))
+                );
                 (event.paths.iter().any(|path| interests.matters(path)), moves)
             }
             Err(_) => (true, true),
@@ -124,9 +130,22 @@ impl Watch {
     /// # Errors
     /// When the system gives no watcher, or when a directory on the way to one of the paths cannot be watched.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Result<Self, WatchError> {
+        Self::of(paths, EventKindMask::CORE)
+    }
+
+    /// Begins to watch a program: it is replaced, or opened, e.g. because somebody starts it. Whoever reads it looks the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_program(path: PathBuf) -> Result<Self, WatchError> {
+        Self::of([path], EventKindMask::CORE | EventKindMask::ACCESS_OPEN)
+    }
+
+    fn of(paths: impl IntoIterator<Item = PathBuf>, kinds: EventKindMask) -> Result<Self, WatchError> {
         let shared = Arc::new(Shared::default());
         let taker = Arc::clone(&shared);
-        let config = Config::default().with_event_kinds(EventKindMask::CORE);
+        let config = Config::default().with_event_kinds(kinds);
         let watcher = RecommendedWatcher::new(move |event| taker.take(event), config).map_err(WatchError::Start)?;
         let mut watch = Self { watcher, paths: paths.into_iter().collect(), shared, pending: false };
         watch.follow()?;
@@ -142,6 +161,13 @@ impl Watch {
         }
         let end = Instant::now() + LONGEST;
         while timeout_at(end.min(Instant::now() + QUIET), self.shared.wake.notified()).await.is_ok() {}
+        self.pending = false;
+        self.follow_if_moved();
+    }
+
+    /// Forgets what has been told until now, without waiting for what has happened and is not told yet.
+    pub fn forget(&mut self) {
+        let _told = self.shared.wake.notified().now_or_never();
         self.pending = false;
         self.follow_if_moved();
     }

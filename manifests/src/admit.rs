@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::lockfile::{LockedArtifact, Lockfile};
 use crate::name::ArtifactName;
@@ -69,7 +69,7 @@ impl fmt::Display for Misfit {
 impl core::error::Error for Misfit {}
 
 /// Something that an artifact needs and that nobody could check.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Unchecked {
     /// The artifact.
     pub artifact: ArtifactName,

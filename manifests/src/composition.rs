@@ -18,7 +18,7 @@ use crate::lockfile::{LockedArtifact, LockedFile, Lockfile};
 use crate::name::{AbsolutePath, ArtifactName, RelativePath};
 use crate::revision::Revision;
 
-pub use compose::{Place, compose};
+pub use compose::{Place, check, compose};
 
 /// The file that Falco's falco.yaml includes. Falco's metric for configuration files has base names only, so it is
 /// told from falco.yaml by its name.

@@ -134,4 +134,4 @@ pub fn settle<'c>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

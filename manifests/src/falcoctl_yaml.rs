@@ -13,7 +13,7 @@ use crate::yaml::{self, Mark, Node, Problems, Value};
 mod agent;
 mod artifacts;
 mod directories;
-mod duration;
+pub(crate) mod duration;
 mod fleet;
 #[cfg(test)]
 mod tests;

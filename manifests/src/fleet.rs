@@ -5,14 +5,19 @@
 //! indexes:                       # absent: the official one; []: none
 //!   - {name: falcosecurity, url: https://falcosecurity.github.io/falcoctl/index.yaml}
 //! artifacts:
-//!   falco-rules: "5"             # looked up in the indexes; a tag, a requirement (^5.1) or a digest
+//!   falco-rules: "5"             # looked up in the indexes; a tag, a requirement (^5.1), a digest or both (5@sha256:…)
 //!   custom-rules: {ref: ghcr.io/acme/falco/custom-rules, version: ~1.4}
 //!   more-rules: ghcr.io/acme/falco/more-rules:2
 //! rules_files:                   # the order in which Falco loads them
 //!   - artifact: falco-rules
 //!   - host: /etc/falco/falco_rules.local.yaml
 //!   - file: rules/acme.yaml      # in the repository
+//! dependencies: install          # what artifacts need comes too; absent: check, it is left to the hosts
+//! falco: "0.44"                  # what the hosts run, for checks without a host
 //! config: {priority: warning}    # keys of falco.yaml
+//! windows:                       # when hosts may be changed
+//!   - {effect: allow, what: [apply], days: mon-fri, from: "22:00", to: "04:00", zone: Europe/Berlin}
+//! suspend: {reason: freeze, until: 2027-01-04T06:00:00Z}
 //! ```
 
 use alloc::string::{String, ToString};
@@ -20,15 +25,19 @@ use alloc::vec::Vec;
 
 use serde_json::{Value as Json, json};
 
+use crate::admit::Facts;
+use crate::dependencies::Mode;
 use crate::digest::Digest;
 use crate::finding::{Findings, Location};
 use crate::name::{AbsolutePath, ArtifactName, IndexName, RelativePath};
 use crate::reference::Source;
+use crate::window::{Suspension, Window};
 
 mod artifacts;
 mod decode;
 mod rules_files;
 mod version;
+mod windows;
 
 pub use version::VersionRequest;
 
@@ -48,10 +57,18 @@ pub struct DesiredState {
     pub indexes: Vec<IndexEntry>,
     /// The artifacts, in the order of the document, which means nothing.
     pub artifacts: Vec<ArtifactRequest>,
+    /// What becomes of the dependencies of the artifacts that are not among the artifacts themselves.
+    pub dependencies: Mode,
+    /// The Falco that the hosts run, as far as its release tells; `None` when the document does not say which one.
+    pub falco: Option<Facts>,
     /// What Falco loads, in this order; never empty.
     pub rules_files: Vec<RulesEntry>,
     /// Top-level keys of falco.yaml.
     pub config: Vec<Setting>,
+    /// When hosts may be changed, beside what they say of that themselves.
+    pub windows: Vec<Window>,
+    /// That hosts are not to be changed.
+    pub suspension: Option<Suspension>,
 }
 
 /// An index of artifacts.
@@ -140,8 +157,8 @@ pub fn parse(file: &str, text: &str) -> Result<DesiredState, Findings> {
     decode::desired_state(file, text)
 }
 
-/// The digest of what a lockfile answers: the indexes in their order and the artifacts, whatever theirs. Comments,
-/// formatting, places, `rules_files` and `config` do not count.
+/// The digest of what a lockfile answers: the indexes in their order, the artifacts, whatever theirs, and whether their
+/// dependencies come too. Comments, formatting, places, `rules_files`, `falco` and `config` do not count.
 #[must_use]
 pub fn inputs_digest(state: &DesiredState) -> Digest {
     let indexes: Vec<Json> = state.indexes.iter().map(|index| json!([index.name.as_str(), index.url])).collect();
@@ -154,7 +171,11 @@ pub fn inputs_digest(state: &DesiredState) -> Digest {
             json!([artifact.name.as_str(), source, artifact.version.to_string()])
         })
         .collect();
-    Digest::of(json!(["falconer inputs 1", indexes, artifacts]).to_string().as_bytes())
+    let inputs = match state.dependencies {
+        Mode::Check => json!(["falconer inputs 1", indexes, artifacts]),
+        Mode::Install => json!(["falconer inputs 1", indexes, artifacts, "install"]),
+    };
+    Digest::of(inputs.to_string().as_bytes())
 }
 
 #[cfg(test)]

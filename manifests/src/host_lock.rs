@@ -19,6 +19,7 @@ use crate::next::Verdict;
 use crate::observed::{Entry, Observed};
 use crate::outcome::{Condition, Evidence, Validation};
 use crate::reference::{Source, Tag};
+use crate::report::Chain;
 use crate::revision::Revision;
 
 /// The name of the drift report in the state directory and in Git.
@@ -71,6 +72,9 @@ pub struct HostLock {
     /// Drift that the live generation was made to correct.
     #[serde(default, rename = "corrected", skip_serializing_if = "Vec::is_empty")]
     pub corrected: Vec<Drift>,
+    /// Its place in the row of reports that were sent; absent in the report that stays on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
 }
 
 /// Who a report is about.
@@ -176,6 +180,7 @@ impl HostLock {
             }),
             drift: drift.to_vec(),
             corrected: record.map(|record| record.corrects.clone()).unwrap_or_default(),
+            chain: None,
         }
     }
 
@@ -234,6 +239,12 @@ fn host_file(observed: &Observed, placed: &PlacedFile, path: RelativePath) -> Op
 #[must_use]
 pub fn path() -> RelativePath {
     RelativePath::known(FILE_NAME)
+}
+
+/// The path of the drift report of `host` on a branch that hosts share.
+#[must_use]
+pub fn branch_path(host: &HostName) -> RelativePath {
+    RelativePath::known(alloc::format!("hosts/{host}.lock"))
 }
 
 /// The Git reference that holds the drift report of `host`: `refs/falconer/hosts/<hh>/<host>`, where `hh` are the first

@@ -16,6 +16,7 @@ mod location;
 mod search;
 
 pub use location::{IndexLocation, LocationError};
+pub(crate) use search::likeness;
 pub use search::{MIN_SCORE, score};
 
 /// The size in bytes that an index may have: more than 300 times that of the official one, room for 100,000 short entries.

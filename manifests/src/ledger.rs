@@ -49,10 +49,10 @@ pub struct Ledger {
     pub resolved_at: Option<u64>,
     /// The number of the newest drift report.
     pub sequence: u64,
-    /// The digest of the drift report that was last pushed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of an older falconer: what was last pushed is remembered with the reports. It is read and let go.
+    #[serde(default, skip_serializing)]
     pub reported: Option<Digest>,
-    /// The Falco process that did not take up the good generation when asked to; it is not asked again.
+    /// The Falco that did not take up the good generation, or could not be asked to; it is not asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf: Option<Deaf>,
     /// What was tried and failed, and is not tried again until something changes.
@@ -83,16 +83,52 @@ pub struct Held {
     pub instead: Option<Digest>,
 }
 
-/// A Falco process that was asked to load a generation and did not.
+/// A Falco that does not have the good generation, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deaf {
     /// The generation.
     pub generation: GenerationNumber,
-    /// The process id.
-    pub pid: u32,
+    /// The process id; none when the process has ended of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// When the process started, in clock ticks since boot.
-    pub started: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
+    /// Whether it was asked to load the generation; false where there was no way to ask.
+    #[serde(default = "yes")]
+    pub asked: bool,
+    /// Whether it was started anew for it; that is done once.
+    #[serde(default)]
+    pub restarted: bool,
+    /// What went wrong.
+    #[serde(default)]
+    pub reason: String,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Deaf {
+    /// A Falco, as far as it still runs, that does not have `generation`.
+    #[must_use]
+    pub fn new(generation: GenerationNumber, falco: Option<&RunningFalco>, reason: &str) -> Self {
+        Self {
+            generation,
+            pid: falco.map(|falco| falco.pid),
+            started: falco.map(|falco| falco.started),
+            asked: true,
+            restarted: false,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Whether it is this process.
+    #[must_use]
+    pub fn is(&self, falco: &RunningFalco) -> bool {
+        self.pid == Some(falco.pid) && self.started == Some(falco.started)
+    }
 }
 
 /// The digest of a generation's record.
@@ -180,12 +216,16 @@ impl Ledger {
         }
     }
 
-    /// Whether this process already failed to load that generation.
+    /// Whether this process was asked to load that generation and did not.
     #[must_use]
     pub fn is_deaf(&self, generation: GenerationNumber, falco: &RunningFalco) -> bool {
-        self.deaf
-            .as_ref()
-            .is_some_and(|deaf| deaf.generation == generation && deaf.pid == falco.pid && deaf.started == falco.started)
+        self.deaf.as_ref().is_some_and(|deaf| deaf.generation == generation && deaf.asked && deaf.is(falco))
+    }
+
+    /// Whether Falco was started anew for that generation and did not take it up even so.
+    #[must_use]
+    pub fn was_restarted_for(&self, generation: GenerationNumber) -> bool {
+        self.deaf.as_ref().is_some_and(|deaf| deaf.generation == generation && deaf.restarted)
     }
 
     /// The ledger that says that `generation`, recorded as `digest`, is about to be made live. A trial that the good

@@ -2,6 +2,7 @@
 //!
 //! The text is TOML, the same for the same content: sorted, without timestamps, with the content for every platform.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::{ArtifactType, Dependency, Requirement};
 use crate::digest::Digest;
 use crate::finding::{Finding, Findings, Location};
+use crate::fleet::DesiredState;
 use crate::name::{ArtifactName, IndexName, RelativePath};
 use crate::reference::{Source, Tag};
 
@@ -70,6 +72,9 @@ pub struct LockedArtifact {
     pub version: String,
     /// The digest of what the tag names: a manifest or an image index.
     pub digest: Digest,
+    /// The artifacts that need it, sorted; empty for one that the desired state itself asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed_by: Vec<ArtifactName>,
     /// What the host's Falco must offer.
     #[serde(default, rename = "requirement", skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
@@ -154,6 +159,24 @@ impl Lockfile {
     }
 }
 
+impl Lockfile {
+    /// The entry of the desired state because of which an artifact is there: its own, or that of what needs it.
+    #[must_use]
+    pub fn asked_at(&self, desired: &DesiredState, artifact: &ArtifactName) -> Location {
+        let mut seen = BTreeSet::new();
+        let mut open = alloc::vec![artifact];
+        while let Some(name) = open.pop() {
+            if let Some(request) = desired.artifacts.iter().find(|request| request.name == *name) {
+                return request.at.clone();
+            }
+            if seen.insert(name) {
+                open.extend(self.artifact(name).iter().flat_map(|artifact| &artifact.needed_by));
+            }
+        }
+        Location { file: FILE_NAME.to_string(), line: 0, column: 0 }
+    }
+}
+
 /// The path of the lockfile in the directory of the desired state.
 #[must_use]
 pub fn path() -> RelativePath {
@@ -207,6 +230,7 @@ mod tests {
             tag: Some(Tag::parse("5").unwrap()),
             version: "5.1.0".into(),
             digest: Digest::of(b"m"),
+            needed_by: Vec::new(),
             requirements: alloc::vec![Requirement { name: "engine_version_semver".into(), version: "0.57.0".into() }],
             dependencies: alloc::vec![Dependency {
                 name: "container".into(),

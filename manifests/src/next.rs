@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,10 @@ use crate::ledger::{Deaf, Held, Ledger};
 use crate::outcome::{Condition, Evidence, Outcome};
 use crate::plan::{Plan, Target};
 use crate::remedy::Remedy;
+use crate::window::Waiting;
+
+/// Why a Falco that runs does not have what is live.
+const NO_WAY_TO_ASK: &str = "it takes SIGHUP and does nothing with it, and may not be restarted";
 
 /// The ledger after `outcome`, where the pass wanted `wanted` for the reason `target`, with this version of Falco.
 #[must_use]
@@ -22,13 +27,14 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
             ledger = ledger.without_rollback();
         }
         Outcome::Unchanged => {}
-        Outcome::Confirmed { generation, evidence, validation } => {
+        Outcome::Confirmed { generation, evidence, validation, unasked } => {
             ledger.applied = Some(wanted.revision.clone());
             ledger.good = Some(*generation);
             ledger.trial = None;
             ledger.evidence = *evidence;
             ledger.validation = validation.unwrap_or(ledger.validation);
-            ledger.deaf = None;
+            let deaf = |falco| Deaf { asked: false, ..Deaf::new(*generation, Some(falco), NO_WAY_TO_ASK) };
+            ledger.deaf = unasked.as_ref().map(deaf);
             let content = wanted.content_digest();
             ledger.held.retain(|held| held.content != content);
             if target == Target::Desired {
@@ -40,18 +46,14 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
             ledger.highest = ledger.highest.max(*generation);
             hold(&mut ledger, wanted, falco, reason, false);
         }
-        Outcome::NotConfirmed { generation, reason, falco: process } => {
+        Outcome::NotConfirmed { generation, reason, falco: process, restarted } => {
             // What was good before is not held for a Falco that does not listen.
             if ledger.good == Some(*generation) || ledger.good_content == Some(wanted.content_digest()) {
                 ledger.good = Some(*generation);
                 ledger.trial = None;
                 ledger.evidence = Evidence::None;
-                let deaf = |falco: &crate::observed::RunningFalco| Deaf {
-                    generation: *generation,
-                    pid: falco.pid,
-                    started: falco.started,
-                };
-                ledger.deaf = process.as_ref().map(deaf);
+                let deaf = Deaf::new(*generation, process.as_ref(), reason);
+                ledger.deaf = Some(Deaf { restarted: *restarted, ..deaf });
             } else {
                 hold(&mut ledger, wanted, falco, reason, true);
             }
@@ -153,6 +155,29 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
     }
 }
 
+/// The verdict where the running Falco does not have the good generation, which is live on disk; `before` is the verdict
+/// without that.
+#[must_use]
+pub fn deaf_verdict(deaf: &Deaf, before: Verdict) -> Verdict {
+    let generation = deaf.generation;
+    let (condition, reason, hint) = match deaf.asked {
+        true => (
+            Condition::Failed,
+            format!("falco_unhealthy: generation {generation} is complete on disk, and Falco does not run with it: {}", deaf.reason),
+            "look at Falco's own log and start it again; it is not asked again until something changes",
+        ),
+        false => (
+            Condition::Drifted,
+            format!("Falco goes on without generation {generation}: {}", deaf.reason),
+            "restart Falco, or set `watch_config_files: true` in falco.yaml, or name its unit in `falco.unit` of agent.toml",
+        ),
+    };
+    let held = matches!(before.condition, Condition::RolledBack | Condition::Failed).then_some(before.reason);
+    let reason = [Some(reason), held].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let condition = if deaf.asked || before.condition == Condition::InSync { condition } else { before.condition };
+    Verdict { condition, reason, next: step(Remedy::Operator.as_str(), hint) }
+}
+
 /// The verdict on a pass that an error ended.
 #[must_use]
 pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Verdict {
@@ -167,6 +192,13 @@ pub fn failure_verdict(message: &str, remedy: Remedy, hint: Option<&str>) -> Ver
         reason: message.to_string(),
         next: step(remedy.as_str(), hint.unwrap_or(act)),
     }
+}
+
+/// The verdict on a pass that left a change for later, and found or left nothing worse.
+#[must_use]
+pub fn waiting_verdict(waiting: &Waiting) -> Verdict {
+    let who = if waiting.opens.is_some() { "agent" } else { Remedy::Operator.as_str() };
+    Verdict { condition: Condition::Pending, reason: waiting.reason.clone(), next: step(who, &waiting.hint) }
 }
 
 fn step(who: &str, hint: &str) -> Next {

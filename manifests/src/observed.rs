@@ -2,12 +2,16 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Serialize;
 
 use crate::composition::Composition;
 use crate::digest::Digest;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
-use crate::ledger::{Held, Ledger};
+use crate::ledger::{Deaf, Held, Ledger};
 use crate::name::{AbsolutePath, RelativePath};
 use crate::outcome::Evidence;
 use crate::plan::Confirm;
@@ -117,6 +121,29 @@ pub struct ObservedFalco {
     pub reloads: bool,
     /// What it says it has loaded; `None` when it does not say.
     pub loaded: Option<Loaded>,
+    /// How it can be started anew where a reload does not do; `None` when it cannot, or must not be.
+    pub restart: Option<Restarter>,
+    /// The source of events that the host's own configuration names (`engine.kind`).
+    pub engine: Option<String>,
+}
+
+/// Who starts Falco anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restarter {
+    /// systemd, by the name of Falco's unit.
+    Unit(String),
+    /// A command of the operator's, word by word.
+    Command(Vec<String>),
+}
+
+impl fmt::Display for Restarter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(unit) => f.write_str(unit),
+            Self::Command(words) => write!(f, "`{}`", words.join(" ")),
+        }
+    }
 }
 
 /// Whether falco.yaml includes us.
@@ -170,6 +197,20 @@ impl Observed {
             (Some(_), Some(_), _) => Evidence::None,
             (Some(_), None, _) => self.ledger.evidence,
         }
+    }
+
+    /// What keeps the running Falco from having what is live, as far as we know: it did not take it up, did not survive it, or
+    /// could not be asked. It is over when another process runs, which has started with what is live, or when Falco says that
+    /// it has loaded it.
+    #[must_use]
+    pub fn deaf(&self) -> Option<&Deaf> {
+        let deaf = self.ledger.deaf.as_ref()?;
+        let record = self.live_record().filter(|record| record.generation == deaf.generation)?;
+        let still = match &self.falco.running {
+            None => deaf.asked,
+            Some(falco) => deaf.is(falco) || self.falco.loaded.is_some(),
+        };
+        (still && !self.has_loaded(record)).then_some(deaf)
     }
 
     /// Whether `wanted` is on trial with nothing to go back to, and Falco has loaded it after all.

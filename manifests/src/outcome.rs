@@ -20,6 +20,8 @@ pub enum Outcome {
         evidence: Evidence,
         /// How it was validated; `None` when it was validated in an earlier pass.
         validation: Option<Validation>,
+        /// The process that goes on with what it had, because there was no way to ask it.
+        unasked: Option<RunningFalco>,
     },
     /// The generation was refused before it was live.
     Refused {
@@ -36,6 +38,8 @@ pub enum Outcome {
         reason: String,
         /// The process that was asked to load it, while it lives.
         falco: Option<RunningFalco>,
+        /// Whether Falco was started anew for it.
+        restarted: bool,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The plan: every change, and the steps that carry them out. Who carries them out decides nothing.
 
+mod check;
 mod steps;
 
 use alloc::collections::BTreeMap;
@@ -17,11 +18,12 @@ use crate::drift::{Drift, DriftKind, DriftPolicy, damage, drift, strays};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Observed, Pointer};
+use crate::observed::{Observed, Pointer, Restarter};
 use crate::reference::Source;
 use crate::revision::Revision;
 
-use steps::{may_reload, rebuild_steps, remove, take_up};
+pub use check::{Breach, breaches};
+use steps::{may_ask, rebuild_steps, remove, take_up};
 
 /// How many generations stay on disk, the live and the good one among them.
 pub const KEEP_GENERATIONS: usize = 3;
@@ -80,6 +82,17 @@ pub enum Step {
         pid: u32,
         /// When the process started, in clock ticks since boot.
         started: u64,
+    },
+    /// Have Falco started anew, because a reload does not do.
+    Restart {
+        /// Who starts it.
+        by: Restarter,
+        /// The process id of the one that ends.
+        pid: u32,
+        /// When that started, in clock ticks since boot.
+        started: u64,
+        /// Why a reload does not do.
+        because: String,
     },
     /// Find out whether Falco has loaded the generation.
     Confirm(Confirm),
@@ -167,6 +180,15 @@ pub enum Target {
     LastGood,
 }
 
+/// Why Falco is asked to take a generation up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It has become live, or is on trial still.
+    Change,
+    /// It was live, and Falco does not have it.
+    NotLoaded,
+}
+
 /// Plans the way from `observed` to `wanted`.
 ///
 /// # Errors
@@ -199,11 +221,11 @@ pub fn plan(
     } else {
         if let Some(record) = observed.live_record() {
             if observed.ledger.trial.is_some() {
-                plan.steps = take_up(record, observed);
-            } else if policy.heals(DriftKind::NotLoaded) && may_reload(record, observed, &plan.drift) {
+                plan.steps = take_up(record, observed, Occasion::Change);
+            } else if policy.heals(DriftKind::NotLoaded) && may_ask(record, observed, &plan.drift) {
                 let not_loaded = plan.drift.iter().filter(|drift| drift.kind == DriftKind::NotLoaded);
                 plan.changes = not_loaded.map(reload_change).collect();
-                plan.steps = take_up(record, observed);
+                plan.steps = take_up(record, observed, Occasion::NotLoaded);
             }
         }
         plan.steps.extend(remove(strays));

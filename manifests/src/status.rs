@@ -3,8 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::admit::Unchecked;
 use crate::artifact::ArtifactType;
 use crate::diff::Change;
 use crate::digest::Digest;
@@ -16,6 +18,7 @@ use crate::name::{AbsolutePath, ArtifactName, HostName};
 use crate::next::{Next, Verdict};
 use crate::outcome::{Condition, Evidence, Validation};
 use crate::remedy::Remedy;
+use crate::report::ReportStatus;
 use crate::revision::Revision;
 
 /// How a host is.
@@ -47,6 +50,9 @@ pub struct Status {
     pub changes: Vec<Change>,
     /// The drift that this pass found.
     pub drift: Vec<Drift>,
+    /// What the wanted artifacts need and nobody could check, e.g. because Falco is not running.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<Unchecked>,
     /// What is worth knowing, and no drift.
     #[serde(default)]
     pub notes: Vec<Note>,
@@ -54,6 +60,12 @@ pub struct Status {
     pub error: Option<StatusError>,
     /// What comes next.
     pub next: Next,
+    /// How the drift report fares: in the answer of `falconer status` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportStatus>,
+    /// When a change that waits for a window, or for the end of a suspension, may be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Timestamp>,
 }
 
 /// An artifact as it is on the host.
@@ -147,9 +159,12 @@ impl Status {
             files: report.files.iter().map(file).collect(),
             changes,
             drift,
+            unchecked: Vec::new(),
             notes: Vec::new(),
             error: None,
             next: verdict.next,
+            report: None,
+            opens: None,
         }
     }
 

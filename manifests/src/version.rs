@@ -91,6 +91,28 @@ pub fn newest(tags: &[Tag], range: &Range) -> Option<Tag> {
     fits.max_by(|a, b| a.compare(b)).map(|candidate| candidate.tag.clone())
 }
 
+/// The tag of the lowest version that will do where `need` is required. A pre-release will only do for a pre-release of
+/// the same three numbers. Tags count as with [`newest`].
+#[must_use]
+pub fn lowest(tags: &[Tag], need: &Version) -> Option<Tag> {
+    let read: Vec<Candidate<'_>> = tags.iter().filter_map(Candidate::read).collect();
+    let beginnings: BTreeSet<_> = read.iter().flat_map(Candidate::beginnings).collect();
+    let same_numbers = |have: &Version| {
+        (have.major, have.minor, have.patch) == (need.major, need.minor, need.patch) && !need.pre.is_empty()
+    };
+    let will_do = |have: &Version| meets(have, need) && (have.pre.is_empty() || same_numbers(have));
+    let fits = read.iter().filter(|tag| will_do(&tag.version) && !beginnings.contains(&tag.numbers()));
+    // Of equal versions the most exact tag.
+    let found = fits.min_by(|a, b| a.version.cmp_precedence(&b.version).then_with(|| b.compare(a)));
+    found.map(|candidate| candidate.tag.clone())
+}
+
+/// The highest version among the tags, pre-releases too.
+#[must_use]
+pub fn highest(tags: &[Tag]) -> Option<Version> {
+    tags.iter().filter_map(|tag| tolerant(tag.as_str())).max_by(Version::cmp_precedence)
+}
+
 /// A tag that reads as a version.
 struct Candidate<'t> {
     tag: &'t Tag,

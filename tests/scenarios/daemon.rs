@@ -1,5 +1,10 @@
 //! `falconer run`: passes for as long as the process lives, on time and when something changes.
 
+mod asked;
+mod away;
+mod held;
+mod webhook;
+
 use std::fs::{File, OpenOptions};
 use std::time::Duration;
 
@@ -136,26 +141,22 @@ fn whoever_finds_another_at_work_says_so_and_comes_back() {
 }
 
 #[test]
-fn two_daemons_on_one_host_take_turns() {
-    let host = every("1s");
-    let mut daemons = ["one", "two"].map(|name| Daemon::start(&host, name));
-    for round in 1..4 {
-        let rules = format!("{RULES}# round {round}\n");
-        let version = format!("2.0.{round}");
-        host.publish(&rules, &version);
-        let _commit = host.commit(&[("fleet.yaml", &fleet_yaml(&version))]);
-        for daemon in &mut daemons {
-            daemon.wait_for(SOON, |_| live(&host).as_deref() == Some(&*rules));
-        }
-    }
-    for daemon in &mut daemons {
-        let passes = daemon.passes();
-        daemon.wait_for(SOON, |daemon| daemon.passes() > passes);
-    }
-    for daemon in daemons {
-        assert!(!daemon.log().contains("ERROR"), "{}", daemon.log());
-        assert_eq!(daemon.stop(STOP).code(), Some(0));
-    }
-    let status = host.once().ended_with(0).json();
-    assert_eq!((&status["changes"], &status["drift"]), (&json!([]), &json!([])));
+fn a_second_daemon_is_told_of_the_first_and_a_killed_one_leaves_nothing_in_the_way() {
+    let host = every("1h");
+    let mut first = Daemon::start(&host, "first");
+    first.wait_for(SOON, |daemon| daemon.rests() == 1);
+    let second = host.falconer(["run"]).ended_with(75);
+    assert!(second.stderr.contains("another falconer daemon runs already (process "), "{}", second.stderr);
+    assert!(second.stderr.contains("hint: ask it for a pass with `falconer sync`"), "{}", second.stderr);
+    let _answer = host.falconer(["sync", "--wait"]).ended_with(0);
+    // Killed: its lock is gone with it, its socket stays behind.
+    drop(first);
+    assert!(host.path("run/control.sock").exists());
+    let nobody = host.falconer(["sync"]).ended_with(1);
+    assert!(nobody.stderr.contains("no falconer daemon listens"), "{}", nobody.stderr);
+    let mut next = Daemon::start(&host, "next");
+    next.wait_for(SOON, |daemon| daemon.rests() == 1);
+    let _answer = host.falconer(["sync", "--wait"]).ended_with(0);
+    assert_eq!(next.stop(STOP).code(), Some(0));
+    assert!(!host.path("run/control.sock").exists());
 }

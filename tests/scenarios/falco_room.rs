@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use falconer::falco::{Deadlines, Expected, Falco, FalcoSettings, running};
+use falconer::falco::{Deadlines, Expected, Falco, FalcoSettings, Supervision, running};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_config::{Adopted, Include, adopt};
 use falconer_manifests::name::AbsolutePath;
@@ -85,6 +85,8 @@ fn settings(config_file: &Path, port: Option<u16>) -> FalcoSettings {
         binary: binary().unwrap(),
         http: port.map(|port| format!("http://127.0.0.1:{port}").parse().unwrap()),
         deadlines: Deadlines::default(),
+        supervision: Supervision::default(),
+        validate_as: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! `FALCONER_FAULTS=full` tries every point of a run where otherwise a sample is tried, and waits for long deadlines.
 
 mod busy;
+mod crash;
 mod damage;
 mod disk;
 mod falco;

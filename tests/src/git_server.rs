@@ -44,6 +44,8 @@ pub enum Fault {
     Stall,
     /// It answers one byte per second.
     Drip,
+    /// It takes a push, and closes the connection instead of answering.
+    Unanswered,
     /// It closes the connection in the middle of a pack.
     Truncate,
     /// It changes one byte in the middle of a pack.

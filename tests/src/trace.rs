@@ -90,6 +90,18 @@ pub fn record(command: &Command, set: &str, children: bool) -> (Run, Vec<Call>) 
     (run, text.lines().filter_map(call).collect())
 }
 
+/// Runs `command` and gives all that strace says of the calls of `set` that it and its children made, in the order in which
+/// they ended, with every string and path in hexadecimal. `tampering` are further arguments for strace.
+#[must_use]
+pub fn log(command: &Command, set: &str, tampering: &[String]) -> (Run, String) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-y", "-xx", "-s", "100000000", "-e", "signal=none", "-e", &format!("trace={set}")]);
+    strace.args(tampering).arg("-o").arg(log.path());
+    let run = run(&mut with(strace, command));
+    (run, String::from_utf8_lossy(&std::fs::read(log.path()).unwrap()).into_owned())
+}
+
 /// Runs `command` with calls like `call` tampered with, e.g. by `signal=KILL:when=3`. Calls of children are left alone.
 #[must_use]
 pub fn inject(command: &Command, call: &Call, tampering: &str) -> Run {

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::artifact::arguments::{ArtifactCommand, Import, IndexCommand};
+use super::collect::Collect;
+use super::suspend::Suspend;
 use crate::settings::DEFAULT_PATH;
 
 /// Keeps Falco hosts in the state that a Git repository declares.
@@ -19,7 +21,7 @@ use crate::settings::DEFAULT_PATH;
   falconer once                   make one pass
   falconer status --output json   say how this host is
 
-Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work."
+Exit: 0 in sync or done, 2 drift or changes pending, 1 error, 64 usage, 75 another falconer is at work or runs already."
 )]
 pub(super) struct Arguments {
     /// The agent's settings
@@ -67,9 +69,28 @@ pub(super) enum Command {
         /// Ask indexes and registries again, even where the last answer is still good
         #[arg(long)]
         refresh: bool,
+        /// Do not wait for a window that is closed
+        #[arg(long)]
+        now: bool,
     },
     /// Make passes for as long as the process lives
     Run,
+    /// Ask the running daemon for a pass now
+    Sync {
+        /// Wait until it has ended, and say how the host is then
+        #[arg(long)]
+        wait: bool,
+        /// Do not wait for a window that is closed
+        #[arg(long)]
+        now: bool,
+        /// Ask indexes and registries again, even where the last answer is still good
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Change nothing on this host until it is resumed
+    Suspend(Suspend),
+    /// End a suspension
+    Resume,
     /// Show what the next pass would change, and change nothing
     Plan {
         /// Ask indexes and registries again, even where the last answer is still good
@@ -131,6 +152,15 @@ away until the repository asks for something else.")]
         #[arg(long, requires = "update")]
         allow_downgrade: bool,
     },
+    /// Show how the hosts of a fleet are, by the drift reports that they have pushed
+    #[command(after_help = "Examples:
+  falconer collect https://git.example/reports.git
+  falconer collect reports.git --allowed-signers hosts.signers --output json
+  falconer collect reports-0.git reports-1.git --drifted --older-than 48h
+
+With filters, hosts that match any of them are shown, and those whose report itself is wrong.
+Exit: 0 all hosts are in sync and have reported in time (or none matches), 2 some are not (or match), 1 error.")]
+    Collect(Collect),
     /// Publish artifacts, and look at them
     Artifact {
         #[command(subcommand)]

@@ -10,19 +10,22 @@ use super::print::Printer;
 use super::progress;
 use crate::adoption;
 use crate::daemon::{self, now};
-use crate::pass::{self, Agent, PassError, Refresh};
-use crate::settings;
+use crate::daemon::DaemonError;
+use crate::pass::{self, Agent, PassError, Refresh, Request, Windows};
+use crate::settings::{self, Settings};
 use crate::store::StoreError;
 
 /// Drift or changes are pending.
 pub(super) const PENDING: u8 = 2;
 
-pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool) -> Result<u8, Failure> {
+pub(super) async fn once(arguments: &Arguments, printer: Printer, refresh: bool, at_once: bool) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
     progress::show(&mut agent.sources, printer);
-    let status = pass::pass(&mut agent, when(refresh), now()).await?;
+    let windows = if at_once { Windows::Overridden } else { Windows::Kept };
+    let request = Request { windows, ..when(refresh).into() };
+    let status = pass::pass(&mut agent, request, now()).await?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(status.condition.exit_code())
@@ -34,6 +37,7 @@ pub(super) async fn plan(arguments: &Arguments, printer: Printer, refresh: bool)
     let preview = pass::preview(&mut agent, when(refresh), now()).await?;
     printer.preview(&preview);
     let pending = preview.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty() || !plan.drift.is_empty());
+    let pending = pending || preview.waiting.is_some();
     Ok(match (&preview.failure, &preview.held, pending) {
         (Some(_), ..) | (None, Some(_), _) => super::FAILURE,
         (None, None, true) => PENDING,
@@ -43,7 +47,7 @@ pub(super) async fn plan(arguments: &Arguments, printer: Printer, refresh: bool)
 
 pub(super) async fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let agent = agent(arguments)?;
-    daemon::run(agent).await?;
+    daemon::run(agent, &arguments.config).await?;
     Ok(0)
 }
 
@@ -86,8 +90,12 @@ pub(super) async fn adopt(arguments: &Arguments, printer: Printer, dry_run: bool
 }
 
 pub(super) fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
-    let settings = settings::read(&arguments.config).map_err(PassError::from)?;
-    Ok(Agent::new(settings)?)
+    Ok(Agent::new(settings(arguments)?)?)
+}
+
+/// The settings that agent.toml says.
+pub(super) fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+    Ok(settings::read(&arguments.config).map_err(PassError::from)?)
 }
 
 const fn when(refresh: bool) -> Refresh {
@@ -98,6 +106,14 @@ impl From<PassError> for Failure {
     fn from(error: PassError) -> Self {
         let busy = matches!(error, PassError::Store(StoreError::Busy { .. }));
         let (remedy, hint): (Remedy, _) = (error.remedy(), error.hint());
+        Self { busy, ..Self::of(error, remedy, hint) }
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let busy = matches!(error, DaemonError::Second { .. });
+        let (remedy, hint) = (error.remedy(), Some(error.hint()));
         Self { busy, ..Self::of(error, remedy, hint) }
     }
 }

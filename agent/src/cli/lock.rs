@@ -7,11 +7,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use falconer_manifests::fleet::{self, DesiredState};
+use falconer_manifests::admit::{Misfit, Unchecked, admit};
+use falconer_manifests::composition;
+use falconer_manifests::finding::{Finding, Findings};
+use falconer_manifests::fleet::{self, DesiredState, VersionRequest};
 use falconer_manifests::lockfile::{self, LockedArtifact, Lockfile};
 use falconer_manifests::name::ArtifactName;
 use falconer_manifests::remedy::Remedy;
-use falconer_manifests::resolve::{Platforms, Previous, Update};
+use falconer_manifests::resolve::{Note, Platforms, Previous, Terms, Update, staleness};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::Failure;
@@ -19,7 +23,7 @@ use super::arguments::Arguments;
 use super::print::Printer;
 use super::progress;
 use crate::layout::Layout;
-use crate::pass::{PassError, Sources};
+use crate::pass::{PassError, Resolved, Sources};
 use crate::settings::{self, DEFAULT_PATH, Settings};
 use crate::transfer;
 
@@ -55,12 +59,9 @@ pub(super) async fn lock(
     // One that cannot be read is written anew.
     let old = old_text.as_deref().and_then(|text| Lockfile::parse(lockfile::FILE_NAME, text).ok());
     if request.check {
-        let fresh = old.is_some_and(|lockfile| lockfile.inputs == fleet::inputs_digest(&desired));
-        let said = if fresh { "answers" } else { "does not answer" };
-        printer.answer(&format!("{} {said} fleet.yaml", target.display()), &json!({"fresh": fresh}));
-        return Ok(if fresh { 0 } else { STALE });
+        return check(printer, &desired, &target, old.as_ref());
     }
-    let names = names_to_update(request, &desired)?;
+    let names = names_to_update(request, &desired, old.as_ref())?;
     let update = match request.update {
         None => Update::Nothing,
         Some(_) if names.is_empty() => Update::All,
@@ -73,7 +74,10 @@ pub(super) async fn lock(
     progress::show(&mut sources, printer);
     let work = WorkDirectory::new()?;
     let blobs = Layout::create(&work.0).map_err(PassError::from)?;
-    let lockfile = sources.resolve(&desired, Platforms::All, previous, &blobs).await?;
+    let terms = Terms { platforms: Platforms::All, previous, installed: None };
+    let Resolved { lockfile, notes } = sources.resolve(&desired, &terms, &blobs).await?;
+    let mut said = fitting(&desired, &lockfile, &notes)?;
+    said.extend(moved_tags(&sources, &desired, &lockfile).await);
     let text = lockfile
         .render()
         .map_err(|error| PassError::Render { document: "falconer.lock", reason: error.to_string() })?;
@@ -84,21 +88,92 @@ pub(super) async fn lock(
     let moved = moved(old.as_ref(), &lockfile);
     let lines: Vec<_> = lockfile.artifacts.iter().map(|artifact| line(artifact, old.as_ref())).collect();
     let done = if changed { "written" } else { "unchanged" };
-    let answer = json!({"file": target, "changed": changed, "moved": moved, "artifacts": lockfile.artifacts});
+    let answer = json!({
+        "file": target,
+        "changed": changed,
+        "moved": moved,
+        "notes": said,
+        "artifacts": lockfile.artifacts,
+    });
     printer.answer(&format!("{}\n{} {done}", lines.join("\n"), target.display()), &answer);
+    printer.aside(&said.iter().map(|note| format!("note: {note}\n")).collect::<String>());
     Ok(0)
 }
 
-fn names_to_update(request: &Request<'_>, desired: &DesiredState) -> Result<BTreeSet<ArtifactName>, Failure> {
+/// Says whether the lockfile answers the desired state. One that does is checked against the Falco of the hosts too.
+fn check(printer: Printer, desired: &DesiredState, target: &Path, old: Option<&Lockfile>) -> Result<u8, Failure> {
+    let why = match old {
+        None => Some("there is none, or it cannot be read".to_string()),
+        Some(lockfile) => staleness(desired, lockfile),
+    };
+    let target = target.display();
+    let Some(why) = why else {
+        let said = match old {
+            Some(lockfile) => fitting(desired, lockfile, &[])?,
+            None => Vec::new(),
+        };
+        printer.answer(&format!("{target} answers fleet.yaml"), &json!({"fresh": true, "notes": said}));
+        return Ok(0);
+    };
+    printer.answer(&format!("{target} does not answer fleet.yaml: {why}"), &json!({"fresh": false, "why": why}));
+    Ok(STALE)
+}
+
+/// Checks what is pinned for what the desired state takes it for, and for the Falco that it names; gives what a person should
+/// know besides.
+fn fitting(desired: &DesiredState, lockfile: &Lockfile, notes: &[Note]) -> Result<Vec<String>, PassError> {
+    composition::check(desired, lockfile)?;
+    let mut said: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    let Some(facts) = &desired.falco else { return Ok(said) };
+    let finding = |misfit: Misfit| Finding {
+        location: lockfile.asked_at(desired, &misfit.artifact),
+        message: misfit.to_string(),
+        hint: misfit.hint,
+    };
+    let unchecked = match admit(lockfile, facts, &BTreeSet::new()) {
+        Ok(admitted) => admitted.unchecked().to_vec(),
+        Err(misfits) => Findings::none_or(misfits.into_iter().map(finding).collect(), Vec::new())?,
+    };
+    // What is left to the hosts is said once.
+    let is_said = |unchecked: &&Unchecked| {
+        notes.iter().any(|note| {
+            matches!(note, Note::LeftToHosts { name, needs } if *name == unchecked.artifact && *needs == unchecked.requirement)
+        })
+    };
+    said.extend(unchecked.iter().filter(|unchecked| !is_said(unchecked)).map(ToString::to_string));
+    Ok(said)
+}
+
+/// Tags beside a digest that name something else now. Where nobody tells, nothing is said: the digest decides.
+async fn moved_tags(sources: &Sources, desired: &DesiredState, lockfile: &Lockfile) -> Vec<String> {
+    let pinned = desired.artifacts.iter().filter_map(|request| match &request.version {
+        VersionRequest::Pinned { tag, digest } => {
+            Some((&lockfile.artifact(&request.name)?.source, tag, digest, request))
+        }
+        _ => None,
+    });
+    let asked = pinned.map(async |(source, tag, digest, request)| {
+        let named = sources.named(source, tag).await.ok().flatten().filter(|named| named != digest)?;
+        Some(format!("{} stays at {}, and the tag {tag} names {} now", request.name, digest.short(), named.short()))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn names_to_update(
+    request: &Request<'_>,
+    desired: &DesiredState,
+    old: Option<&Lockfile>,
+) -> Result<BTreeSet<ArtifactName>, Failure> {
+    let locked = old.iter().flat_map(|lockfile| &lockfile.artifacts).map(|artifact| &artifact.name);
+    let all: BTreeSet<_> = desired.artifacts.iter().map(|artifact| &artifact.name).chain(locked).collect();
     let mut names = BTreeSet::new();
     for name in request.update.unwrap_or_default() {
-        let known = desired.artifacts.iter().find(|artifact| artifact.name.as_str() == name);
-        let Some(known) = known else {
-            let all: Vec<_> = desired.artifacts.iter().map(|artifact| artifact.name.as_str()).collect();
+        let Some(known) = all.iter().find(|known| known.as_str() == name) else {
+            let all: Vec<_> = all.iter().map(|name| name.as_str()).collect();
             let hint = format!("the artifacts are {}", all.join(", "));
             return Err(Failure::of(format!("fleet.yaml has no artifact `{name}`"), Remedy::Operator, Some(hint)));
         };
-        names.insert(known.name.clone());
+        names.insert((*known).clone());
     }
     Ok(names)
 }
@@ -108,7 +183,9 @@ fn line(artifact: &LockedArtifact, old: Option<&Lockfile>) -> String {
     let (requested, version, digest) = (&artifact.requested, &artifact.version, artifact.digest.short());
     let before = old.and_then(|old| old.artifact(&artifact.name)).filter(|before| before.digest != artifact.digest);
     let before = before.map(|before| format!(" (was {} {})", before.version, before.digest.short()));
-    format!("{} {requested} {version} {digest}{}", artifact.name, before.unwrap_or_default())
+    let needers: Vec<_> = artifact.needed_by.iter().map(ArtifactName::as_str).collect();
+    let because = if needers.is_empty() { String::new() } else { format!(", needed by {}", needers.join(", ")) };
+    format!("{} {requested} {version} {digest}{}{because}", artifact.name, before.unwrap_or_default())
 }
 
 /// What moved from where to where; what is new comes from nowhere, what is gone goes there.

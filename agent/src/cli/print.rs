@@ -87,6 +87,8 @@ impl Printer {
             "held": preview.held,
             "notes": preview.notes,
             "error": preview.failure,
+            "unchecked": preview.unchecked,
+            "waiting": preview.waiting.as_ref().map(|waiting| json!({"reason": waiting.reason, "opens": waiting.opens})),
         });
         self.answer(&preview_text(preview), &value);
     }
@@ -136,6 +138,9 @@ fn status_text(status: &Status) -> String {
     }
     changes_text(&mut text, &status.changes);
     drift_text(&mut text, &status.drift);
+    for unchecked in &status.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
     notes_text(&mut text, &status.notes);
     row(&mut text, "next", &format!("{}: {}", status.next.who, status.next.hint));
     text
@@ -153,7 +158,14 @@ fn preview_text(preview: &Preview) -> String {
         }
     }
     notes_text(&mut text, &preview.notes);
+    if let Some(waiting) = &preview.waiting {
+        row(&mut text, "waiting", &waiting.reason);
+        row(&mut text, "hint", &waiting.hint);
+    }
     let Some(plan) = &preview.plan else { return text };
+    for unchecked in &preview.unchecked {
+        row(&mut text, "note", &unchecked.to_string());
+    }
     row(&mut text, "revision", plan.revision.short());
     changes_text(&mut text, &plan.changes);
     drift_text(&mut text, &plan.drift);
@@ -197,6 +209,7 @@ fn step_text(step: &Step) -> String {
         Step::Validate { generation } => format!("validate generation {generation}"),
         Step::Activate { generation, .. } => format!("activate generation {generation}"),
         Step::Reload { pid, .. } => format!("reload Falco (process {pid})"),
+        Step::Restart { by, pid, because, .. } => format!("restart Falco (process {pid}) by {by}: {because}"),
         Step::Confirm(confirm) => format!("confirm generation {}", confirm.generation),
         Step::Prune { generations, plugins, blobs, strays } => {
             let ours = [(generations.len(), "generations"), (plugins.len(), "plugins"), (blobs.len(), "blobs")];

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use std::io::Write as _;
 
-use falconer_manifests::falco_answers::{FalcoVersions, Rejection, rejection, versions};
+use falconer_manifests::falco_answers::{FalcoFinding, FalcoVersions, Rejection, rejection, versions};
 
-use super::child::{Ended, run};
+use super::child::{Ended, Rights, run};
+use super::rights::Account;
 use super::{FalcoError, FalcoSettings};
 
 /// Whether Falco is installed.
@@ -49,7 +50,7 @@ pub async fn version(settings: &FalcoSettings) -> Result<Presence, FalcoError> {
         ["-c".as_ref(), config_file, "-o".as_ref(), "json_output=true".as_ref(), "--version".as_ref()];
     let attempts: [&[&std::ffi::OsStr]; 2] = [&with_config, &["--version".as_ref()]];
     for arguments in attempts {
-        let ended = run(binary, arguments, settings.deadlines.version).await;
+        let ended = run(binary, arguments, settings.deadlines.version, &Rights::OWN).await;
         let ended = ended.map_err(|source| FalcoError::Run { binary: binary.clone(), source })?;
         if let Some(versions) = versions(&ended.stdout).or_else(|| versions(&ended.stderr)) {
             return Ok(Presence::Present(versions));
@@ -62,17 +63,47 @@ pub async fn version(settings: &FalcoSettings) -> Result<Presence, FalcoError> {
 /// Asks Falco whether it would start with `candidate`, the text of a falco.yaml. The text is put in a file in `directory`
 /// for as long as that takes. `arguments` are those of the running Falco, so that the options of its unit count too; its
 /// own `-c` is replaced.
+///
+/// When we are root it is asked as the user of [`FalcoSettings::validate_as`], who has no rights: the candidate may bring
+/// libraries. Where that user may not read what Falco needs, it is asked as ourselves.
 pub async fn dry_run(settings: &FalcoSettings, candidate: &str, directory: &Path, arguments: &[String]) -> DryRun {
     if !settings.binary.exists() {
         return DryRun::CannotRun(format!("there is no {}", settings.binary.display()));
     }
-    let file = match TemporaryFile::with(directory, candidate) {
+    let readable = [directory, &settings.config_file, &settings.binary];
+    let nobody = settings.validate_as.filter(|account| {
+        rustix::process::geteuid().is_root() && readable.iter().all(|path| account.may_read(path))
+    });
+    if let Some(nobody) = nobody {
+        match dry_run_as(settings, candidate, directory, arguments, Some(nobody)).await {
+            // Not a word about the rules: it may lack a right that Falco has.
+            DryRun::Rejected(said) if !said.findings.iter().any(is_about_rules) => {}
+            DryRun::CannotRun(why) => tracing::debug!(%why, "the dry run is made again with our own rights"),
+            answer => return answer,
+        }
+    }
+    dry_run_as(settings, candidate, directory, arguments, None).await
+}
+
+fn is_about_rules(finding: &FalcoFinding) -> bool {
+    finding.code.as_deref().is_some_and(|code| code != "LOAD_ERR_FILE_READ")
+}
+
+async fn dry_run_as(
+    settings: &FalcoSettings,
+    candidate: &str,
+    directory: &Path,
+    arguments: &[String],
+    account: Option<Account>,
+) -> DryRun {
+    let file = match TemporaryFile::with(directory, candidate, account) {
         Ok(file) => file,
         Err(error) => return DryRun::CannotRun(error.to_string()),
     };
     let path = file.0.display().to_string();
     let all = ["--dry-run", "-c", &path].into_iter().chain(carried(arguments));
-    let ended = match run(&settings.binary, all, settings.deadlines.dry_run).await {
+    let rights = Rights { account, is_bounded: true };
+    let ended = match run(&settings.binary, all, settings.deadlines.dry_run, &rights).await {
         Ok(ended) => ended,
         Err(error) => return DryRun::CannotRun(format!("{}: {error}", settings.binary.display())),
     };
@@ -117,7 +148,7 @@ fn carried(arguments: &[String]) -> Vec<&str> {
     carried
 }
 
-fn tail(ended: &Ended) -> String {
+pub(super) fn tail(ended: &Ended) -> String {
     let text = if ended.stderr.trim().is_empty() { &ended.stdout } else { &ended.stderr };
     text.trim().lines().next_back().unwrap_or("nothing").chars().take(200).collect()
 }
@@ -126,7 +157,7 @@ fn tail(ended: &Ended) -> String {
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
-    fn with(directory: &Path, text: &str) -> io::Result<Self> {
+    fn with(directory: &Path, text: &str, reader: Option<Account>) -> io::Result<Self> {
         let name = format!("falconer-dry-run-{}-{:08x}.yaml", std::process::id(), fastrand::u32(..));
         let path = directory.join(name);
         let mut options = fs_err::OpenOptions::new();
@@ -135,6 +166,9 @@ impl TemporaryFile {
         options.options_mut().mode(0o600);
         let mut file = options.open(&path)?;
         let guard = Self(path);
+        if let Some(account) = reader {
+            std::os::unix::fs::fchown(&file, Some(account.uid), Some(account.gid))?;
+        }
         file.write_all(text.as_bytes())?;
         Ok(guard)
     }

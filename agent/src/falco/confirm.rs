@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::reload::LOOK;
 use super::web::Web;
-use super::{Falco, FalcoSettings, Reloading};
+use super::{Asked, Falco, FalcoSettings, Reloading};
 
 /// How often Falco is asked what it has loaded.
 const ASK: Duration = Duration::from_millis(50);
@@ -97,7 +97,8 @@ pub async fn confirm(
     settle: Duration,
     deadline: Duration,
 ) -> Result<Confirmation, NotConfirmed> {
-    let window = Window::default();
+    // A new process has left behind what the old one has to go through.
+    let window = Window { entered: AtomicBool::new(reloading.asked == Asked::Restart), left: AtomicBool::new(false) };
     let follow = Follow { settings, reloading: &reloading, expected, window: &window };
     tokio::select! {
         biased;
@@ -107,7 +108,6 @@ pub async fn confirm(
 }
 
 /// What was seen of the time in which the process cannot take SIGHUP: exactly a restart.
-#[derive(Default)]
 struct Window {
     entered: AtomicBool,
     left: AtomicBool,
@@ -161,7 +161,14 @@ impl Follow<'_> {
             match (settling, settled_at) {
                 (true, None) => settled_at = Some(now + settle),
                 (true, Some(at)) if now >= at => break,
-                (true, Some(_)) => {}
+                (true, Some(_)) => {
+                    // A page that is away may come back until the time is over; one that says no is believed at once.
+                    if let Ok(web) = &web
+                        && matches!(web.is_healthy().await, Ok(false))
+                    {
+                        return Err(self.unhealthy());
+                    }
+                }
                 (false, _) => settled_at = None,
             }
             // Settling that began in time may end after the deadline.
@@ -216,7 +223,8 @@ impl Follow<'_> {
             .filter(|(name, digest)| tells_config && !loaded.config_digests(name).contains(digest));
         let mut missing: Vec<String> = rules.chain(config).map(|(name, _)| name.clone()).collect();
         let before = self.reloading.before.as_ref().and_then(|before| before.reload_timestamp);
-        if missing.is_empty() && before.is_some() && before == loaded.reload_timestamp {
+        let reloads = self.reloading.asked == Asked::Reload;
+        if reloads && missing.is_empty() && before.is_some() && before == loaded.reload_timestamp {
             missing.push("the reload itself".into());
         }
         missing

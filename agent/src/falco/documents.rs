@@ -100,7 +100,14 @@ mod tests {
 
     fn settings(config_file: &Path) -> FalcoSettings {
         let deadlines = super::super::Deadlines::default();
-        FalcoSettings { config_file: config_file.into(), binary: "/none".into(), http: None, deadlines }
+        FalcoSettings {
+            config_file: config_file.into(),
+            binary: "/none".into(),
+            http: None,
+            deadlines,
+            supervision: super::super::Supervision::default(),
+            validate_as: None,
+        }
     }
 
     #[test]

@@ -93,6 +93,28 @@ pub enum FalcoError {
         /// How long was waited.
         waited: Duration,
     },
+    /// Falco was to be restarted, and runs on as it was.
+    #[error("Falco is not restarted by {by}: {said}")]
+    Restart {
+        /// Who was to restart it.
+        by: String,
+        /// What was said.
+        said: String,
+    },
+    /// The process has ended for a restart, and no other has come.
+    #[error("Falco (process {pid}) was restarted and did not come back within {} s", waited.as_secs())]
+    NotBack {
+        /// The process that has ended.
+        pid: u32,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Nothing is made live without a dry run here, and there was none.
+    #[error("the generation cannot be validated: {why}")]
+    NotValidated {
+        /// Why.
+        why: String,
+    },
     /// SIGHUP could not be sent.
     #[error("cannot send SIGHUP to Falco (process {pid})")]
     Signal {
@@ -132,6 +154,13 @@ impl FalcoError {
             Self::Processes(_) => "falconer needs to read /proc; check hidepid and the sandbox of its unit",
             Self::Run { .. } | Self::NoVersion { .. } => {
                 "check falco.binary in agent.toml, and run it with --version by hand"
+            }
+            Self::Restart { .. } => {
+                "restart Falco by hand; set `restart = \"never\"` or `restart_command` under `[falco]` in agent.toml"
+            }
+            Self::NotBack { .. } => "look at Falco's log and at its unit",
+            Self::NotValidated { .. } => {
+                "put Falco's program where falco.binary says, or set `validate = \"when-possible\"` under `[falco]` in agent.toml"
             }
             Self::Gone { .. } => "look at Falco's log; falconer tries again when it runs",
             Self::NotSafe { .. } => "Falco is starting or reloading for long; look at its log",

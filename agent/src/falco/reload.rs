@@ -12,16 +12,27 @@ use super::{Falco, FalcoError, FalcoSettings, loaded};
 /// How often the state of the process is looked at. Falco is unsafe to signal for a third of a second in a reload.
 pub(super) const LOOK: Duration = Duration::from_millis(5);
 
-/// SIGHUP was sent to this Falco. [`confirm`](super::confirm()) says what came of it.
+/// How a Falco was asked to load everything anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// By SIGHUP: the same process goes on.
+    Reload,
+    /// By a restart: this process is a new one.
+    Restart,
+}
+
+/// This Falco was asked to load everything anew. [`confirm`](super::confirm()) says what came of it.
 #[derive(Debug)]
 #[must_use]
 pub struct Reloading {
     /// The process.
     pub falco: Falco,
-    /// When the signal was sent.
+    /// When it was asked.
     pub sent: Instant,
     /// What was loaded before, where Falco tells.
     pub before: Option<Loaded>,
+    /// How it was asked.
+    pub asked: Asked,
 }
 
 /// Waits until the process can take SIGHUP and sends exactly one. A signal while Falco starts or is in the middle of a reload
@@ -60,7 +71,7 @@ pub async fn reload(settings: &FalcoSettings, falco: &Falco) -> Result<Reloading
         Err(error) => Err(error),
     };
     match sent {
-        Ok(()) => Ok(Reloading { falco: falco.clone(), sent: Instant::now(), before }),
+        Ok(()) => Ok(Reloading { falco: falco.clone(), sent: Instant::now(), before, asked: Asked::Reload }),
         Err(rustix::io::Errno::SRCH) => Err(gone()),
         Err(error) => Err(FalcoError::Signal { pid, source: io::Error::from(error) }),
     }

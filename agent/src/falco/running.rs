@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use falconer_manifests::falco_answers::catches_sighup;
 
+use super::supervision::unit_of;
 use super::{FalcoError, FalcoSettings};
 
 /// Arguments with which the program gives one answer and ends.
@@ -50,6 +51,11 @@ pub struct Falco {
 pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
     let mut best: Option<(u8, Falco)> = None;
     let program = Program::new(&settings.binary);
+    if let Some(file) = &settings.supervision.pid_file {
+        // One that is missing or old names no Falco: none runs.
+        let pid = fs_err::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+        return Ok(pid.and_then(|pid| named(pid, &program)));
+    }
     for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
         let name = entry.map_err(FalcoError::Processes)?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -66,8 +72,14 @@ pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
 }
 
 impl Falco {
+    /// Whether it is the same process.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.pid, self.start_time_ticks) == (other.pid, other.start_time_ticks)
+    }
+
     /// Whether this very process still runs.
-    pub(super) fn is_alive(&self) -> bool {
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
         start_time(self.pid) == Some(self.start_time_ticks)
     }
 
@@ -109,14 +121,43 @@ fn candidate(pid: u32, program: &Program<'_>, settings: &FalcoSettings) -> Optio
     if arguments.iter().any(|argument| ONE_ANSWER.contains(&argument.as_str())) {
         return None;
     }
-    let here = fs_err::read_link(directory.join("cwd")).unwrap_or_else(|_| "/".into());
     // Another Falco on this host is not ours to signal, whatever program it runs.
-    if !same_file(&here.join(config_file(&arguments)), &settings.config_file) {
+    if !reads(&directory, config_file(&arguments), &settings.config_file) {
         return None;
     }
+    if settings.supervision.unit.as_ref().is_some_and(|unit| unit_of(pid).is_some_and(|of| of != *unit)) {
+        return None;
+    }
+    Some((strength, falco(pid, arguments)?))
+}
+
+/// The process of a pid file. It must look like Falco, because a number is used again after its process has ended.
+fn named(pid: u32, program: &Program<'_>) -> Option<Falco> {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let mut words = command_line(pid)?;
+    let own_name = |path: &Path| path.file_name().map(ToOwned::to_owned);
+    let wanted = own_name(program.path);
+    let by_name = || words.iter().take(2).position(|word| own_name(Path::new(word)) == wanted).map(|at| at + 1);
+    let program_words = matches(&directory, &words, program).map(|(_, count)| count).or_else(by_name)?;
+    let arguments = words.split_off(program_words.min(words.len()));
+    falco(pid, arguments)
+}
+
+fn falco(pid: u32, arguments: Vec<String>) -> Option<Falco> {
     let start_time_ticks = start_time(pid)?;
     let catches_sighup = catches_sighup(&proc_text(pid, "status").ok()?)?;
-    Some((strength, Falco { pid, start_time_ticks, arguments, catches_sighup }))
+    Some(Falco { pid, start_time_ticks, arguments, catches_sighup })
+}
+
+/// Whether the process of `directory` in /proc reads `ours` when it opens `named`: in a container it has another root than we.
+fn reads(directory: &Path, named: &str, ours: &Path) -> bool {
+    let relative = named.strip_prefix('/');
+    let theirs = relative.map_or_else(|| directory.join("cwd").join(named), |path| directory.join("root").join(path));
+    match (file_id(&theirs), file_id(ours)) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        // Not to be seen from here: then the name must do.
+        _ => fs_err::read_link(directory.join("cwd")).unwrap_or_else(|_| "/".into()).join(named) == ours,
+    }
 }
 
 fn command_line(pid: u32) -> Option<Vec<String>> {
@@ -158,13 +199,6 @@ fn config_file(arguments: &[String]) -> &str {
     found
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (file_id(a), file_id(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
-    }
-}
-
 /// Device and inode.
 type FileId = (u64, u64);
 
@@ -184,7 +218,7 @@ fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-fn proc_text(pid: u32, name: &str) -> io::Result<String> {
+pub(super) fn proc_text(pid: u32, name: &str) -> io::Result<String> {
     fs_err::read(format!("/proc/{pid}/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 

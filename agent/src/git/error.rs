@@ -266,6 +266,14 @@ pub enum GitError {
         #[source]
         source: git2::Error,
     },
+    /// A report cannot be signed.
+    #[error("cannot sign with {}: {reason}", key.display())]
+    Unsigned {
+        /// The key's file.
+        key: PathBuf,
+        /// What ssh-keygen says.
+        reason: String,
+    },
     /// The reference was changed by somebody else.
     #[error("{reference} in {remote} was changed by somebody else: {said}")]
     Lost {
@@ -323,6 +331,7 @@ impl GitError {
             | Self::ObjectFormat { .. }
             | Self::Local { .. }
             | Self::Disk(_)
+            | Self::Unsigned { .. }
             | Self::Refused { .. } => Remedy::Operator,
         }
     }
@@ -354,6 +363,9 @@ impl GitError {
             Self::FileTooLarge { .. } => "make the file smaller, or publish it as an artifact",
             Self::Local { .. } => "check the path, its owner and its permissions",
             Self::Disk(_) => "check the free space and the permissions of the state directory",
+            Self::Unsigned { .. } => {
+                "install ssh-keygen of OpenSSH 8.2 or later, and name a key without a passphrase that we may read"
+            }
             Self::Refused { .. } => "allow this push on the server, or report elsewhere",
             Self::Lost { .. } => "check whether another host reports under the same name",
             Self::Unreachable { .. }

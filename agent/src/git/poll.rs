@@ -36,7 +36,8 @@ impl Remote {
         Err(GitError::BranchNotFound { remote: self.shown.clone(), branch: branch.clone(), others: references.others })
     }
 
-    async fn references(&mut self, reference: &str) -> Result<References, GitError> {
+    /// What `reference`, by its full name, points to.
+    pub(super) async fn references(&mut self, reference: &str) -> Result<References, GitError> {
         let deadline = self.deadline();
         let (mut conversation, advertisement) =
             Conversation::open(self, Service::UploadPack, reference, deadline).await?;

@@ -1,9 +1,10 @@
 //! Pushes a report: one commit without parents, put where a reference points.
 
+use std::path::Path;
+
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::revision::Revision;
-use git2::build::TreeUpdateBuilder;
-use git2::{Buf, ErrorCode, FileMode, Odb, Oid, Signature, Time};
+use git2::{Buf, ErrorCode, Odb, Oid};
 
 use super::GitError;
 use super::error::sanitised;
@@ -13,6 +14,15 @@ use super::poll::AGENT;
 use super::remote::{Carrier, Conversation, Remote, Service};
 use super::repository::{oid, revision};
 use super::verdict::Verdict;
+
+mod branch;
+mod build;
+mod look;
+mod sign;
+pub(super) mod verify;
+
+pub use build::blob_id;
+pub use look::Place;
 
 /// A report and where it goes.
 #[derive(Debug, Clone)]
@@ -31,6 +41,8 @@ pub struct Report<'a> {
     pub time: i64,
     /// What the reference must be now.
     pub expected: Expected,
+    /// The SSH key that signs the commit: a private key, or the public one of a key that the user's agent holds.
+    pub signing_key: Option<&'a Path>,
 }
 
 /// What a reference must be for a push to replace it. In any case nothing is replaced that came after it was looked at.
@@ -65,17 +77,30 @@ impl Remote {
     ///
     /// # Errors
     /// [`GitError::Lost`] when the reference is not what was expected, [`GitError::Refused`] when the server or its hooks
-    /// refuse, [`GitError::Report`]; all that can go wrong on the way to a server.
+    /// refuse, [`GitError::Report`], [`GitError::Unsigned`]; all that can go wrong on the way to a server.
     pub async fn push_report(&mut self, report: &Report<'_>) -> Result<PushedReport, GitError> {
         let malformed = |source| GitError::Report { what: report.reference.to_owned(), source };
         if !report.reference.starts_with("refs/") || !git2::Reference::is_valid_name(report.reference) {
             return Err(malformed(git2::Error::from_str("it is not the full name of a reference")));
         }
+        let signature = match report.signing_key {
+            Some(key) => {
+                let payload = memory().and_then(|memory| build::payload(&memory, report, None)).map_err(malformed)?;
+                Some(sign::sign(key, payload.as_bytes()).await?)
+            }
+            None => None,
+        };
         if let Carrier::Local(path) = &self.carrier {
             let target = local::open(path, &self.shown)?;
-            return in_directory(&target, report, &self.shown);
+            return in_directory(&target, report, None, signature.as_deref(), &self.shown);
         }
-        let (commit, pack) = packed(report).map_err(malformed)?;
+        let (commit, pack) = packed(report, signature.as_deref()).map_err(malformed)?;
+        self.push_pack(report, commit, &pack).await
+    }
+
+    /// Pushes `pack`, which holds `commit`, and puts the reference there.
+    async fn push_pack(&mut self, report: &Report<'_>, commit: Oid, pack: &[u8]) -> Result<PushedReport, GitError> {
+        let malformed = |source| GitError::Report { what: report.reference.to_owned(), source };
         let commit = revision(commit).ok_or_else(|| malformed(git2::Error::from_str("its id is not SHA-1")))?;
         let deadline = self.deadline();
         let (mut conversation, offered) =
@@ -95,7 +120,7 @@ impl Remote {
         let command = format!("{old} {commit} {}\0 report-status{band} {AGENT}", report.reference);
         packet::data(&mut request, &[command.as_bytes()]);
         packet::flush(&mut request);
-        request.extend_from_slice(&pack);
+        request.extend_from_slice(pack);
         conversation.ask(request, ANSWER_CAP).await?;
         let verdict = verdict(&mut conversation, banded).await?;
         verdict.of(report.reference, &self.shown)?;
@@ -128,8 +153,14 @@ async fn verdict(conversation: &mut Conversation, banded: bool) -> Result<Verdic
     }
 }
 
-/// Puts the report into a repository of this machine.
-fn in_directory(target: &git2::Repository, report: &Report<'_>, shown: &str) -> Result<PushedReport, GitError> {
+/// Puts the report into a repository of this machine, on top of `parent` where there is one.
+fn in_directory(
+    target: &git2::Repository,
+    report: &Report<'_>,
+    parent: Option<Oid>,
+    signature: Option<&str>,
+    shown: &str,
+) -> Result<PushedReport, GitError> {
     let failed = |source| local::unreadable(shown, source);
     let old = match target.find_reference(report.reference) {
         Ok(reference) => reference.target().and_then(revision),
@@ -137,7 +168,7 @@ fn in_directory(target: &git2::Repository, report: &Report<'_>, shown: &str) -> 
         Err(error) => return Err(failed(error)),
     };
     expect(report, old.as_ref(), shown)?;
-    let made = commit(target, report).map_err(failed)?;
+    let made = build::commit(target, report, parent, signature).map_err(failed)?;
     let commit = revision(made).ok_or_else(|| failed(git2::Error::from_str("its object ids are not SHA-1")))?;
     if old.as_ref() == Some(&commit) {
         return Ok(PushedReport { commit, changed: false });
@@ -173,26 +204,20 @@ fn lost(report: &Report<'_>, shown: &str, said: String) -> GitError {
 }
 
 /// The commit and a pack of all that it consists of.
-fn packed(report: &Report<'_>) -> Result<(Oid, Buf), git2::Error> {
-    let objects = Odb::new()?;
-    objects.add_new_mempack_backend(1)?;
-    let memory = git2::Repository::from_odb(objects)?;
-    let id = commit(&memory, report)?;
+fn packed(report: &Report<'_>, signature: Option<&str>) -> Result<(Oid, Vec<u8>), git2::Error> {
+    let memory = memory()?;
+    let id = build::commit(&memory, report, None, signature)?;
     let mut builder = memory.packbuilder()?;
     builder.set_threads(1);
     builder.insert_commit(id)?;
     let mut pack = Buf::new();
     builder.write_buf(&mut pack)?;
-    Ok((id, pack))
+    Ok((id, pack.to_vec()))
 }
 
-fn commit(repository: &git2::Repository, report: &Report<'_>) -> Result<Oid, git2::Error> {
-    let empty = repository.find_tree(repository.treebuilder(None)?.write()?)?;
-    let mut tree = TreeUpdateBuilder::new();
-    for (path, content) in report.files {
-        tree.upsert(path.as_str(), repository.blob(content)?, FileMode::Blob);
-    }
-    let tree = repository.find_tree(tree.create_updated(repository, &empty)?)?;
-    let author = Signature::new(report.author, report.email, &Time::new(report.time, 0))?;
-    repository.commit(None, &author, &author, report.message, &tree, &[])
+/// A repository that is nowhere but in memory.
+fn memory() -> Result<git2::Repository, git2::Error> {
+    let objects = Odb::new()?;
+    objects.add_new_mempack_backend(1)?;
+    git2::Repository::from_odb(objects)
 }

@@ -32,7 +32,12 @@ impl Repository {
             ErrorCode::Owner => GitError::Disk(std::io::Error::other(source)),
             _ => damaged(path, source),
         })?;
-        Ok(Self { inner, path: path.to_owned() })
+        let repository = Self { inner, path: path.to_owned() };
+        // libgit2 opens what a power cut has left of a new repository, and fetching into it would fail for ever.
+        if !repository.pack_directory().is_dir() {
+            return Err(damaged(path, git2::Error::from_str("it has no objects/pack")));
+        }
+        Ok(repository)
     }
 
     /// Throws away all that is in `path`, which must be a place of ours, and makes an empty repository there.
@@ -111,7 +116,8 @@ impl Repository {
         self.path.join("objects/pack")
     }
 
-    /// Made beside its place and renamed: a repository that bears its name is complete.
+    /// Made beside its place and renamed: a kill never leaves half of one under its name. A power cut may, because nothing
+    /// waits for the disk here; then it is found damaged, and made anew.
     fn create(path: &Path) -> Result<Self, GitError> {
         let temporary = path.with_extension("git.tmp");
         clear(&temporary)?;
@@ -171,6 +177,12 @@ pub(super) fn revision(oid: Oid) -> Option<Revision> {
 
 pub(super) fn damaged(path: &Path, source: git2::Error) -> GitError {
     GitError::Damaged { path: path.to_owned(), source }
+}
+
+/// Removes a repository that nobody needs any more.
+pub fn discard(path: &Path) {
+    // What is left is removed before the next is made.
+    let _left_behind = clear(path);
 }
 
 /// Removes what stands at `path`, a link itself and not what it points to.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use falconer_manifests::catalog::Blob;
-use falconer_manifests::composition::{RulesFile, generation_include_path};
+use falconer_manifests::composition::{Origin, RulesFile, generation_include_path};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_config::{self, Adopted};
 use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, Record, StagedFile};
@@ -20,8 +21,9 @@ use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
-use crate::falco::{self, DryRun, Expected, FalcoError, Reloading};
+use crate::falco::{self, Account, Asked, DryRun, Expected, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
+use crate::settings::ValidateMode;
 use crate::store::{Content, ContentError, GenerationFile, Locked, Staged, StoreError};
 
 /// Carries `plan` out, step by step, until it is done or a step says that the generation is not to be had.
@@ -41,7 +43,7 @@ pub(super) async fn apply(
     let mut activated = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
-    let mut reloading: Option<Reloading> = None;
+    let mut asked: Option<Reloading> = None;
     for step in &plan.steps {
         match step {
             // All of them at once, with the first; the others find theirs done.
@@ -90,16 +92,13 @@ pub(super) async fn apply(
                 activated = true;
             }
             Step::Reload { pid, started } => {
-                let process =
-                    host.process.as_ref().filter(|falco| falco.pid == *pid && falco.start_time_ticks == *started);
-                let Some(process) = process else { continue };
+                let Some(process) = found(host, *pid, *started) else { continue };
                 if !activated {
-                    // Else what comes of it could not be kept, and it would be asked again by every pass.
-                    state.rewrite_ledger(ledger_text(&host.observed.ledger)?.as_bytes())?;
+                    require_memory(state, host)?;
                 }
                 tracing::info!(pid, "asking Falco to reload");
                 match falco::reload(&agent.falco, process).await {
-                    Ok(sent) => reloading = Some(sent),
+                    Ok(sent) => asked = Some(sent),
                     // Whoever starts it again starts it with what is live.
                     Err(FalcoError::Gone { .. }) => {
                         tracing::warn!(pid, "Falco ended before it could be asked to reload")
@@ -107,11 +106,31 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, reloading.take()).await {
-                Ok(evidence) => {
+            Step::Restart { by, pid, started, because } => {
+                let Some(process) = found(host, *pid, *started) else { continue };
+                if !activated {
+                    require_memory(state, host)?;
+                }
+                tracing::info!(pid, %by, because, "restarting Falco");
+                match falco::restart(&agent.falco, by, process).await {
+                    Ok(sent) => asked = Some(sent),
+                    Err(error @ FalcoError::NotBack { .. }) => {
+                        let live = plan.steps.iter().find_map(|step| match step {
+                            Step::Confirm(confirm) => Some(confirm.generation),
+                            _ => None,
+                        });
+                        let Some(generation) = live else { return Err(error.into()) };
+                        let reason = crate::error::chain(&error);
+                        return Ok(Outcome::NotConfirmed { generation, reason, falco: None, restarted: true });
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Step::Confirm(wanted) => match confirm(agent, host, wanted, asked.take()).await {
+                Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
-                    outcome = Outcome::Confirmed { generation, evidence, validation };
+                    outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
                 }
                 Err(not) => return Ok(not),
             },
@@ -131,6 +150,12 @@ pub(super) async fn apply(
         }
     }
     Ok(outcome)
+}
+
+/// Writes the ledger as it is before Falco is asked for something. What comes of that must be kept, or it would be asked
+/// again by every pass.
+fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
+    Ok(state.rewrite_ledger(ledger_text(&host.observed.ledger)?.as_bytes())?)
 }
 
 /// What somebody has made immutable is in nobody's way: what is live is not undone for it.
@@ -200,6 +225,11 @@ fn files_of(host: &Host, generation: GenerationNumber) -> Vec<GenerationFile> {
     files.iter().map(|file| generation_file(&file.path, file.size, &file.sha256)).collect()
 }
 
+/// The process, when it is the one that was looked at.
+fn found(host: &Host, pid: u32, started: u64) -> Option<&falco::Falco> {
+    host.process.as_ref().filter(|falco| falco.pid == pid && falco.start_time_ticks == started)
+}
+
 /// Has Falco check the generation, or checks its structure where there is no Falco that can. The inner error says what is
 /// wrong with the generation.
 async fn validate(
@@ -208,23 +238,45 @@ async fn validate(
     host: &Host,
     record: &Record,
 ) -> Result<Result<Validation, String>, PassError> {
-    if let Some(candidate) = candidate(agent, host, record.generation) {
-        let arguments = host.process.as_ref().map(|falco| falco.arguments.clone()).unwrap_or_default();
-        match falco::dry_run(&agent.falco, &candidate, &state.work_directory(), &arguments).await {
+    let mode = agent.settings.falco.validate;
+    let candidate = match mode {
+        ValidateMode::Never => None,
+        ValidateMode::WhenPossible | ValidateMode::Required => candidate(agent, host, record.generation),
+    };
+    let mut why_not = "this host has no Falco that could be asked".to_string();
+    if let Some(candidate) = candidate {
+        let arguments = match &host.process {
+            Some(falco) => falco.arguments.clone(),
+            None => falco::unit_arguments(&agent.falco).await.unwrap_or_default(),
+        };
+        let settings = with_rights_for(&agent.falco, record);
+        match falco::dry_run(&settings, &candidate, &state.work_directory(), &arguments).await {
             DryRun::Accepted => return Ok(Ok(Validation::DryRun)),
             DryRun::Rejected(rejection) => return Ok(Err(in_words(agent, record, &rejection.to_string()))),
             DryRun::CannotRun(why) => {
-                tracing::warn!(%why, "Falco cannot check the generation; only its structure is checked")
+                tracing::warn!(%why, "Falco cannot check the generation");
+                why_not = why;
             }
         }
     }
+    if mode == ValidateMode::Required {
+        return Err(FalcoError::NotValidated { why: why_not }.into());
+    }
     for placed in record.composition.placed() {
         let bytes = state.read_generation_file(record.generation, &placed.path, RULES_CAP)?.unwrap_or_default();
-        if let Err(findings) = rules::check(placed.origin.name(), &String::from_utf8_lossy(&bytes)) {
+        if let Err(findings) = rules::check(&author_knows(&placed.origin), &String::from_utf8_lossy(&bytes)) {
             return Ok(Err(findings.to_string()));
         }
     }
     Ok(Ok(Validation::Unvalidated))
+}
+
+/// Another user tries the generation only where that user may read all rules: Falco passes over a file that it cannot see.
+fn with_rights_for(settings: &FalcoSettings, record: &Record) -> FalcoSettings {
+    let mut kept = record.composition.kept_by_host();
+    let all = |account: &Account| kept.all(|path| account.may_read(Path::new(path.as_str())));
+    let validate_as = settings.validate_as.filter(all);
+    FalcoSettings { validate_as, ..settings.clone() }
 }
 
 /// The falco.yaml that Falco would have with this generation; `None` where there is no Falco or no falco.yaml to change.
@@ -248,39 +300,59 @@ fn candidate(agent: &Agent, host: &Host, generation: GenerationNumber) -> Option
 fn in_words(agent: &Agent, record: &Record, said: &str) -> String {
     let root = agent.settings.state.join(&record.generation.directory());
     record.composition.rules_files.iter().fold(said.to_string(), |text, file| match file {
-        RulesFile::Placed(placed) => text.replace(root.join(&placed.path).as_str(), placed.origin.name()),
+        RulesFile::Placed(placed) => text.replace(root.join(&placed.path).as_str(), &author_knows(&placed.origin)),
         RulesFile::Host(_) => text,
     })
 }
 
-/// Finds out whether Falco has the generation; the error is the outcome of one that has not.
+/// A rules file as its author knows it: by its artifact and its place in that, or by its path in the repository.
+fn author_knows(origin: &Origin) -> String {
+    match origin {
+        Origin::Artifact { name, entry, .. } => format!("{name}/{entry}"),
+        Origin::Repository { path } => path.to_string(),
+    }
+}
+
+/// Finds out whether Falco has the generation; the error is the outcome of one that has not. With the evidence comes the
+/// process that could not be asked and goes on with what it had.
 async fn confirm(
     agent: &Agent,
     host: &Host,
     wanted: &Confirm,
-    reloading: Option<Reloading>,
-) -> Result<Evidence, Outcome> {
-    let Some(reloading) = reloading else {
-        return Ok(already_loaded(agent, host, wanted).await);
+    asked: Option<Reloading>,
+) -> Result<(Evidence, Option<RunningFalco>), Outcome> {
+    let Some(asked) = asked else {
+        let evidence = already_loaded(agent, host, wanted).await;
+        let included = host.observed.falco.inclusion == Some(Inclusion::Included);
+        // A process that has ended meanwhile is not one that goes on.
+        let process = host.process.as_ref().filter(|falco| falco.is_alive());
+        let unasked = process.filter(|_| included && evidence == Evidence::None).map(running);
+        return Ok((evidence, unasked));
     };
     let (confirm_within, settle) = agent.patience();
-    let running = RunningFalco { pid: reloading.falco.pid, started: reloading.falco.start_time_ticks };
+    let process = running(&asked.falco);
+    let restarted = asked.asked == Asked::Restart;
     let name = falconer_manifests::composition::INCLUDE.to_string();
     let expected = Expected {
         rules_files: wanted.rules_files.clone(),
         config_files: BTreeMap::from([(name, wanted.include.clone())]),
     };
-    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within).await {
+    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within).await {
         Ok(confirmation) => {
-            tracing::debug!(reason = %confirmation.reason, "Falco after the reload");
-            Ok(confirmation.evidence)
+            tracing::debug!(reason = %confirmation.reason, "Falco after the change");
+            Ok((confirmation.evidence, None))
         }
         Err(error) => Err(Outcome::NotConfirmed {
             generation: wanted.generation,
             reason: crate::error::chain(&error),
-            falco: (!matches!(error, falco::NotConfirmed::Died { .. })).then_some(running),
+            falco: (!matches!(error, falco::NotConfirmed::Died { .. })).then_some(process),
+            restarted,
         }),
     }
+}
+
+fn running(falco: &falco::Falco) -> RunningFalco {
+    RunningFalco { pid: falco.pid, started: falco.start_time_ticks }
 }
 
 /// The evidence where no reload was needed or possible: what a running Falco says without being asked to change.

@@ -101,7 +101,7 @@ async fn to_desired(agent: &mut Agent, now: u64) -> Result<Difference, PassError
     let mut host = observe::observe(agent, &state).await?;
     // What is held is shown all the same: that it is not taken is for `plan` to say.
     host.observed.ledger.held.clear();
-    let intent = intent(agent, &state, &mut repository, &mut host, Refresh::WhenOld, now).await;
+    let (intent, _) = intent(agent, &state, &mut repository, &mut host, Refresh::WhenOld.into(), now).await?;
     let live = host.observed.live().zip(host.observed.live_record());
     let from = live.map(|((number, _), _)| number);
     let before = match live {

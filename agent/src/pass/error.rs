@@ -1,5 +1,6 @@
 //! What can end a pass.
 
+use falconer_manifests::admit::Misfit;
 use falconer_manifests::falco_config::{AdoptError, EvaluateError};
 use falconer_manifests::finding::Findings;
 use falconer_manifests::generation::DraftError;
@@ -7,7 +8,9 @@ use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::revision::Revision;
 use falconer_manifests::schema::{NEWER_HINT, NewerDocument};
+use falconer_manifests::window::Waiting;
 
+use super::report::SinkError;
 use crate::archive::ArchiveError;
 use crate::falco::FalcoError;
 use crate::git::GitError;
@@ -38,6 +41,9 @@ pub enum PassError {
     /// An OCI layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The place for drift reports.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// The state directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,13 +91,23 @@ pub enum PassError {
         /// The document.
         path: RelativePath,
     },
-    /// The lockfile answers other inputs.
-    #[error("{path} at revision {} does not answer fleet.yaml", revision.short())]
+    /// The lockfile does not answer the desired state.
+    #[error("{path} at revision {} does not answer fleet.yaml: {why}", revision.short())]
     StaleLock {
         /// The revision.
         revision: Revision,
         /// The lockfile.
         path: RelativePath,
+        /// Why not.
+        why: String,
+    },
+    /// This host's Falco cannot run what is wanted.
+    #[error("this host cannot run revision {}: {}", revision.short(), sentences(misfits))]
+    Misfits {
+        /// The revision.
+        revision: Revision,
+        /// Why not; never empty.
+        misfits: Vec<Misfit>,
     },
     /// A lockfile is required and not committed.
     #[error("revision {} has no {path}, and this host requires one", revision.short())]
@@ -111,6 +127,12 @@ pub enum PassError {
         /// The revision that the branch names now.
         to: Revision,
     },
+    /// Nothing may be asked of a registry now.
+    #[error("{}", .0.reason)]
+    Waits(Waiting),
+    /// Artifacts were never resolved for this revision, and only the host was to be looked at.
+    #[error("the artifacts of revision {} are not resolved yet", .0.short())]
+    NotResolved(Revision),
     /// The config blob of an artifact is not what it must be.
     #[error("the config of {artifact} is not well-formed")]
     Config {
@@ -157,6 +179,10 @@ pub enum PassError {
 #[error("{0}")]
 pub struct LedgerError(pub Findings);
 
+fn sentences(misfits: &[Misfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 impl PassError {
     /// Who can end it.
     #[must_use]
@@ -167,6 +193,7 @@ impl PassError {
             Self::Registry(error) => error.remedy(),
             Self::Index(error) => error.remedy(),
             Self::Layout(error) => error.remedy(),
+            Self::Sink(error) => error.remedy(),
             Self::Store(error) => error.remedy(),
             Self::Falco(error) => error.remedy(),
             Self::Adopt { source, .. } => source.remedy(),
@@ -176,12 +203,20 @@ impl PassError {
             | Self::NoDocument { .. }
             | Self::NotText { .. }
             | Self::StaleLock { .. }
+            | Self::Misfits { .. }
             | Self::NoLock { .. }
             | Self::Rewritten { .. }
             | Self::Config { .. } => Remedy::Author,
+            Self::Waits(_) | Self::NotResolved(_) => Remedy::Time,
             Self::Ledger(_) | Self::Newer(_) | Self::Write(_) | Self::Signals(_) => Remedy::Operator,
             Self::Tls(_) | Self::NotALayout { .. } | Self::Draft(_) | Self::Render { .. } => Remedy::Us,
         }
+    }
+
+    /// Whether somebody could not be asked: Git, an index or a registry.
+    #[must_use]
+    pub const fn is_of_asking(&self) -> bool {
+        matches!(self, Self::Git(_) | Self::Registry(_) | Self::Index(_))
     }
 
     /// The next act.
@@ -193,12 +228,14 @@ impl PassError {
             Self::Registry(error) => return error.hint(),
             Self::Index(error) => return Some(error.hint().to_string()),
             Self::Layout(error) => return error.hint(),
+            Self::Sink(error) => return error.hint(),
             Self::Store(error) => return error.hint(),
             Self::Falco(error) => return Some(error.hint().to_string()),
             Self::Adopt { source, .. } => return Some(source.hint().to_string()),
             Self::FalcoConfig { source, .. } => return Some(source.hint().to_string()),
             Self::Archive { source, .. } => return source.hint(),
             Self::Desired(_) | Self::Ledger(_) => return None,
+            Self::Misfits { misfits, .. } => return misfits.first().map(|misfit| misfit.hint.clone()),
             Self::Newer(_) => NEWER_HINT,
             Self::Tls(_) => "report this as a bug of falconer",
             Self::NoDocument { .. } => {
@@ -211,6 +248,8 @@ impl PassError {
             Self::Rewritten { .. } => {
                 "push a commit on top of the accepted revision; history that hosts follow is not rewritten"
             }
+            Self::Waits(waiting) => return Some(waiting.hint.clone()),
+            Self::NotResolved(_) => "nothing: the next pass asks for them",
             Self::Config { .. } => "publish the artifact again",
             Self::Write(_) => "make room on the disk",
             Self::Signals(_) => "start falconer again",

@@ -3,11 +3,12 @@
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
-use falconer_manifests::fleet::DesiredState;
+use falconer_manifests::fleet::{DesiredState, VersionRequest};
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
 use falconer_manifests::oci::{self, ImageIndex, ManifestOrIndex};
 use falconer_manifests::reference::{Source, Tag};
-use falconer_manifests::resolve::{Platforms, Previous, Resolution, resolve};
+use falconer_manifests::resolve::{Note, Resolution, Terms, resolve};
+use falconer_manifests::version;
 use futures_util::future::join_all;
 
 use super::fetch::{Event, Wanted};
@@ -48,6 +49,15 @@ impl Answer {
     }
 }
 
+/// An answer to a desired state, and what a person should know of it.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The answer.
+    pub lockfile: Lockfile,
+    /// What a person should know of it.
+    pub notes: Vec<Note>,
+}
+
 impl Sources {
     /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards. Questions that
     /// are open at the same time are asked at the same time. The first error counts, in the order of the questions.
@@ -57,14 +67,13 @@ impl Sources {
     pub async fn resolve(
         &self,
         desired: &DesiredState,
-        platforms: Platforms<'_>,
-        previous: Option<Previous<'_>>,
+        terms: &Terms<'_>,
         blobs: &Layout,
-    ) -> Result<Lockfile, PassError> {
+    ) -> Result<Resolved, PassError> {
         let mut catalog = Catalog::default();
         loop {
-            match resolve(desired, &catalog, platforms, previous)? {
-                Resolution::Locked(lockfile) => return Ok(lockfile),
+            match resolve(desired, &catalog, terms)? {
+                Resolution::Locked { lockfile, notes } => return Ok(Resolved { lockfile, notes }),
                 Resolution::Unknown(lookups) => {
                     let questions = lookups.len();
                     self.tell(Event::Asking { questions });
@@ -81,28 +90,48 @@ impl Sources {
         }
     }
 
-    /// Whether every tag of `lockfile` still names what it named, by one HEAD request for each. Where a registry does not
-    /// tell, it is taken not to.
+    /// Whether every tag of `lockfile` still names what it named, by one HEAD request for each, and every range still leads
+    /// to its tag, by the list of tags. Where a registry does not tell, it is taken not to.
     ///
     /// # Errors
     /// What keeps a registry from answering.
     pub async fn still_names(&self, lockfile: &Lockfile) -> Result<bool, PassError> {
         for artifact in &lockfile.artifacts {
             let Some(tag) = &artifact.tag else { continue };
-            let digest = match Repository::of(&artifact.source) {
-                Some(repository) => match self.registries.head(&repository, &TagOrDigest::Tag(tag.clone())).await {
-                    Ok(digest) => digest,
-                    Err(error) if error.is_missing() => None,
-                    Err(error) => return Err(error.into()),
-                },
-                None => self.layout(&artifact.source)?.resolve(tag.as_str())?.map(|descriptor| descriptor.digest),
-            };
-            // A requirement may be met by a newer tag, which only a new resolution finds.
-            if digest.as_ref() != Some(&artifact.digest) || artifact.requested != tag.as_str() {
+            if let Ok(VersionRequest::Range(range)) = VersionRequest::parse(&artifact.requested)
+                && version::newest(&self.known_tags(&artifact.source).await?, &range).as_ref() != Some(tag)
+            {
+                return Ok(false);
+            }
+            if self.named(&artifact.source, tag).await?.as_ref() != Some(&artifact.digest) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The digest of what a tag names; `None` when there is no such tag, or the registry does not tell.
+    ///
+    /// # Errors
+    /// What keeps a registry from answering.
+    pub async fn named(&self, source: &Source, tag: &Tag) -> Result<Option<Digest>, PassError> {
+        match Repository::of(source) {
+            Some(repository) => match self.registries.head(&repository, &TagOrDigest::Tag(tag.clone())).await {
+                Ok(digest) => Ok(digest),
+                Err(error) if error.is_missing() => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            None => Ok(self.layout(source)?.resolve(tag.as_str())?.map(|descriptor| descriptor.digest)),
+        }
+    }
+
+    /// The tags there are; none where there is no such repository.
+    async fn known_tags(&self, source: &Source) -> Result<Vec<Tag>, PassError> {
+        match (self.tags(source).await?, source) {
+            (Some(tags), _) => Ok(tags),
+            (None, Source::Registry { .. }) => Ok(Vec::new()),
+            (None, Source::Layout { .. }) => Ok(self.layout(source).map(|_| Vec::new())?),
+        }
     }
 
     async fn answer(&self, lookup: Lookup, blobs: &Layout) -> Result<Answer, PassError> {
@@ -113,12 +142,7 @@ impl Sources {
                 Answer::Index(url, IndexAnswer { digest, index })
             }
             Lookup::Tags { source } => {
-                let tags = match Repository::of(&source) {
-                    Some(repository) => self.registries.tags(&repository).await?,
-                    None => (self.layout(&source)?.tags()?.into_iter())
-                        .filter_map(|(tag, _)| Tag::parse(&tag).ok())
-                        .collect(),
-                };
+                let tags = self.known_tags(&source).await?;
                 Answer::Tags(source, tags)
             }
             Lookup::Manifest { source, at } => {

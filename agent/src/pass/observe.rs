@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use falconer_manifests::admit::Unchecked;
 use falconer_manifests::digest::Digest;
-use falconer_manifests::falco_answers::FalcoVersion;
+use falconer_manifests::falco_answers::{FalcoVersion, FalcoVersions};
 use falconer_manifests::falco_config::{self, Adoption};
 use falconer_manifests::generation::{self, GenerationNumber, Record};
 use falconer_manifests::host_lock;
@@ -38,6 +39,10 @@ pub(super) struct Host {
     pub(super) config_text: Option<String>,
     /// The version of the host's Falco.
     pub(super) version: Option<FalcoVersion>,
+    /// What its program says of itself, where there is one.
+    pub(super) installed: Option<FalcoVersions>,
+    /// What the wanted artifacts need and nobody could check.
+    pub(super) unchecked: Vec<Unchecked>,
     /// The process, when one runs.
     pub(super) process: Option<falco::Falco>,
     /// What is wrong with the host's Falco or its falco.yaml, so that nothing new can be worked out or checked for it.
@@ -65,16 +70,22 @@ pub(super) async fn observe_with(
     if let Some(bytes) = state.read_document(Document::HostLock, REPORT_CAP)? {
         newer_toml(host_lock::FILE_NAME, &String::from_utf8_lossy(&bytes), host_lock::VERSION)?;
     }
-    let (version, broken) = match falco::version(&agent.falco).await {
+    let (installed, broken) = match falco::version(&agent.falco).await {
         Ok(Presence::Absent) => (None, None),
-        Ok(Presence::Present(versions)) => (Some(versions.falco), None),
+        Ok(Presence::Present(versions)) => (Some(versions), None),
         Err(error) => (None, Some(error.into())),
     };
+    let version = installed.as_ref().map(|versions| versions.falco.clone());
     let ((settings, config_text, inclusion), unreadable) = match configuration(agent, version.as_ref()) {
         Ok(configuration) => (configuration, None),
         Err(error) => ((Map::new(), None, Some(Inclusion::Not(chain(&error)))), Some(error)),
     };
     let process = falco::running(&agent.falco)?;
+    // In a pod the program is in another container; its web server tells the release.
+    let version = match (version, &process) {
+        (None, Some(_)) if broken.is_none() => falco::loaded_versions(&agent.falco).await.ok().map(|said| said.falco),
+        (version, _) => version,
+    };
     let loaded = match &process {
         Some(_) => falco::loaded(&agent.falco).await.ok(),
         None => None,
@@ -93,13 +104,37 @@ pub(super) async fn observe_with(
         config_file: agent.settings.falco.config_file.to_string(),
         inclusion,
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
-        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings),
+        reloads: !falco_config::reload_is_noop(version.as_ref(), &settings_of(&settings, process.as_ref())),
         loaded,
+        restart: process.as_ref().and_then(|falco| falco::restarter(&agent.falco, falco)),
+        engine: engine(&settings),
     };
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, strays, blobs, ledger, falco };
     observed.ledger.evidence = observed.evidence();
-    Ok(Host { observed, settings, config_text, version, process, impaired: broken.or(unreadable) })
+    Ok(Host {
+        observed,
+        settings,
+        config_text,
+        version,
+        installed,
+        unchecked: Vec::new(),
+        process,
+        impaired: broken.or(unreadable),
+    })
+}
+
+/// The settings of the running Falco: the options of its command line beat every file.
+fn settings_of(settings: &Map<String, Value>, process: Option<&falco::Falco>) -> Map<String, Value> {
+    let words = process.map(|falco| falco.arguments.as_slice()).unwrap_or_default();
+    let options = words.iter().zip(words.iter().skip(1)).filter(|(word, _)| *word == "-o").map(|(_, option)| option);
+    options.fold(settings.clone(), |settings, option| {
+        falco_config::with_option(settings.clone(), option).unwrap_or(settings)
+    })
+}
+
+fn engine(settings: &Map<String, Value>) -> Option<String> {
+    Some(settings.get("engine")?.get("kind")?.as_str()?.to_string())
 }
 
 /// Reads the ledger; a host without one is a host where nothing was ever placed. One that is damaged is not taken for none,

@@ -1,20 +1,62 @@
-//! Tells how the host is: `host.lock` and `status.json` in the state directory, and the drift report in Git.
+//! Tells how the host is: `host.lock` and `status.json` in the state directory, the drift report elsewhere, and hooks.
 
-use falconer_manifests::digest::Digest;
+mod courier;
+mod reporter;
+mod sink;
+
 use falconer_manifests::drift::Drift;
-use falconer_manifests::host_lock::{self, HostLock};
-use falconer_manifests::ledger::Ledger;
-use falconer_manifests::next::Verdict;
+use falconer_manifests::host_lock::HostLock;
+use falconer_manifests::next::{Next, Verdict};
 use falconer_manifests::observed::Observed;
+use falconer_manifests::outcome::Condition;
+use falconer_manifests::remedy::Remedy;
+use falconer_manifests::report::Reporting;
 use falconer_manifests::status::Status;
 
 use super::observe::REPORT_CAP;
 use super::{Agent, PassError};
-use crate::error::chain;
-use crate::git::{Expected, Report};
+use crate::git::Remote;
+use crate::hooks::{Event, Hooks};
+use crate::settings::{self, Settings};
 use crate::store::{Document, Locked, StateDirectory};
 
-/// The drift report on `observed`, numbered: the last one when nothing in it has changed, else the one after.
+pub use sink::SinkError;
+
+use courier::Courier;
+use reporter::Reporter;
+
+/// The longest memory of reports, in bytes.
+const REPORTING_CAP: u64 = 1 << 20;
+
+/// Whoever is told how the host is.
+pub(super) struct Telling {
+    reporter: Reporter,
+    hooks: Hooks,
+}
+
+impl Telling {
+    /// Opens what the settings name. Nothing is asked yet.
+    pub(super) fn new(
+        settings: &Settings,
+        client: reqwest::Client,
+        remote: impl Fn(&settings::Remote) -> Result<Remote, PassError>,
+    ) -> Result<Self, PassError> {
+        let courier = settings.report.as_ref().map(|report| Courier::new(settings, report, client.clone(), remote));
+        Ok(Self { reporter: Reporter::new(courier.transpose()?), hooks: Hooks::new(&settings.hooks, client) })
+    }
+}
+
+impl Agent {
+    /// From now on the drift report and the hooks run beside passes, and no pass waits for them. For a process that lives
+    /// long, where tokio runs.
+    pub fn tell_in_background(&mut self) {
+        self.telling.reporter.start();
+        self.telling.hooks.start();
+    }
+}
+
+/// The drift report on `observed`, numbered: the last one when nothing in it has changed, else the one after; and the
+/// condition in the last one.
 ///
 /// # Errors
 /// When the last report cannot be read.
@@ -24,11 +66,12 @@ pub(super) fn host_lock(
     observed: &Observed,
     drift: &[Drift],
     verdict: &Verdict,
-) -> Result<HostLock, PassError> {
+) -> Result<(HostLock, Option<Condition>), PassError> {
     let report = HostLock::new(&agent.settings.identity, observed.ledger.revision.as_ref(), observed, drift, verdict);
     let last = state.read_document(Document::HostLock, REPORT_CAP)?;
     let last = last.and_then(|bytes| HostLock::parse(&String::from_utf8_lossy(&bytes)).ok());
-    Ok(if last.as_ref() == Some(&report) { report } else { report.following() })
+    let before = last.as_ref().map(|last| last.condition);
+    Ok((if last.as_ref() == Some(&report) { report } else { report.following() }, before))
 }
 
 /// Writes the drift report and the status where they differ from what is there.
@@ -36,7 +79,9 @@ pub(super) fn host_lock(
 /// # Errors
 /// When the disk does not take them.
 pub(super) fn write(state: &Locked, report: &HostLock, status: &Status) -> Result<(), PassError> {
-    state.replace_document(Document::HostLock, text(report)?.as_bytes())?;
+    let text =
+        report.render().map_err(|error| PassError::Render { document: "host.lock", reason: error.to_string() })?;
+    state.replace_document(Document::HostLock, text.as_bytes())?;
     let mut json = serde_json::to_string_pretty(status)
         .map_err(|error| PassError::Render { document: "status.json", reason: error.to_string() })?;
     json.push('\n');
@@ -44,43 +89,38 @@ pub(super) fn write(state: &Locked, report: &HostLock, status: &Status) -> Resul
     Ok(())
 }
 
-/// Pushes the drift report, unless this one is there already. A report that cannot be pushed stops nobody: it is tried
-/// again at the next pass.
+/// What is remembered of reports; `None` where nothing was ever reported, or where it cannot be understood: then the row of
+/// reports begins anew, which whoever reads them sees.
 ///
 /// # Errors
-/// When the report cannot be written as text.
-pub(super) async fn push(agent: &mut Agent, ledger: &mut Ledger, report: &HostLock, now: u64) -> Result<(), PassError> {
-    let Some(remote) = &mut agent.report else { return Ok(()) };
-    let text = text(report)?;
-    let digest = Digest::of(text.as_bytes());
-    if ledger.reported.as_ref() == Some(&digest) {
-        return Ok(());
-    }
-    let reference = host_lock::reference(&report.host);
-    let pushed = remote
-        .push_report(&Report {
-            reference: &reference,
-            files: &[(host_lock::path(), text.into_bytes())],
-            message: &format!("{}: {} ({})\n", report.host, report.condition.as_str(), report.sequence),
-            author: report.host.as_str(),
-            email: &format!("falconer@{}", report.host),
-            time: now.cast_signed(),
-            expected: Expected::Anything,
-        })
-        .await;
-    match pushed {
-        Ok(pushed) => {
-            tracing::info!(%reference, commit = %pushed.commit, "reported");
-            ledger.reported = Some(digest);
-        }
-        Err(error) => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(%reference, hint, "the drift report was not pushed: {}", chain(&error));
-        }
-    }
-    Ok(())
+/// When it cannot be read.
+pub(super) fn reporting(state: &StateDirectory) -> Result<Option<Reporting>, PassError> {
+    let bytes = state.read_document(Document::Reporting, REPORTING_CAP)?;
+    Ok(bytes.and_then(|bytes| Reporting::parse(&String::from_utf8_lossy(&bytes)).ok()))
 }
 
-fn text(report: &HostLock) -> Result<String, PassError> {
-    report.render().map_err(|error| PassError::Render { document: "host.lock", reason: error.to_string() })
+/// The verdict where somebody else reports under this host's name: whoever looks at the fleet does not see this host.
+///
+/// # Errors
+/// When what is remembered of reports cannot be read.
+pub(super) fn with_rival(state: &StateDirectory, verdict: Verdict) -> Result<Verdict, PassError> {
+    let rival = reporting(state)?.and_then(|reporting| reporting.rival);
+    let is_well = matches!(verdict.condition, Condition::InSync | Condition::Pending | Condition::Drifted);
+    let Some(rival) = rival.filter(|_| is_well) else { return Ok(verdict) };
+    Ok(Verdict {
+        condition: Condition::Failed,
+        reason: format!("another host reports under this host's name (instance {})", rival.instance),
+        next: Next { who: Remedy::Operator.as_str().to_owned(), hint: courier::RIVAL_HINT.to_owned() },
+    })
+}
+
+/// Tells everybody what a pass has found: the drift report where it is new or due, hooks where the condition is another
+/// one than `before`. Nothing that goes wrong here is an error of the pass.
+pub(super) async fn tell(agent: &mut Agent, report: &HostLock, status: &Status, before: Option<Condition>, now: u64) {
+    let telling = &mut agent.telling;
+    if before != Some(status.condition) {
+        let event = Event::new(status, &agent.settings.identity.labels, before, now);
+        telling.hooks.tell(&event).await;
+    }
+    telling.reporter.tell(report).await;
 }

@@ -103,12 +103,14 @@ pub async fn rollback(
     tracing::info!(from = %live, to = %target, "going back");
     host.observed.ledger = ledger.clone();
     let held = ledger.rollback().cloned();
-    let intent = Intent { wanted: Some(wanted), target: Target::LastGood, held, failure: None };
-    let status = carry_out(agent, &state, &repository, host, &intent, &ledger, now).await?;
+    let intent = Intent { wanted: Some(wanted), target: Target::LastGood, held, failure: None, waiting: None };
+    let ended = carry_out(agent, &state, &repository, host, &intent, &ledger).await?;
     let reached = observe(agent, &state).await?;
     let is_live = reached.observed.live_record().is_some_and(|record| record.composition.content_digest() == content);
-    let is_well = matches!(status.condition, Condition::RolledBack | Condition::InSync | Condition::Drifted);
-    Ok((status, is_live && is_well && reached.observed.ledger.trial.is_none()))
+    let is_well = matches!(ended.status.condition, Condition::RolledBack | Condition::InSync | Condition::Drifted);
+    let is_reached = is_live && is_well && reached.observed.ledger.trial.is_none();
+    drop((repository, state));
+    Ok((ended.told(agent, now).await, is_reached))
 }
 
 /// Lets the next pass bring back what was rolled back; gives what was held.

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
+use falconer_manifests::status::StatusError;
 
 use super::PassError;
 use super::fetch::Listener;
-use crate::falco::{Deadlines, FalcoSettings};
+use super::report::Telling;
+use crate::falco::{Account, Deadlines, FalcoSettings, Supervision};
 use crate::git::{self, Credential, Remote, RemoteUrl};
 use crate::index::{Cache, Served};
 use crate::registry::{self, Registries};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, SettingsError};
 use crate::transfer::{self, Clients};
 
 /// The directory of copies of indexes, in the state directory or in the user's cache.
@@ -28,10 +31,14 @@ pub struct Agent {
     pub sources: Sources,
     /// The desired-state repository.
     pub(super) remote: Remote,
-    /// The repository for drift reports.
-    pub(super) report: Option<Remote>,
+    /// Whoever is told how the host is.
+    pub(super) telling: Telling,
     /// The host's Falco.
     pub falco: FalcoSettings,
+    /// Who could not be asked when somebody was asked last: a look at the host alone still says so.
+    pub(super) away: Option<StatusError>,
+    /// Whether the pass is asking somebody just now, and has not begun to change anything.
+    pub(super) asking: Arc<AtomicBool>,
 }
 
 /// Where artifacts come from: registries, indexes, and layouts relative to a directory.
@@ -60,13 +67,17 @@ impl Agent {
             sources: Sources::new(&settings, http.clone(), &settings.base)?
                 .with_index_cache(Path::new(settings.state.as_str()).join(INDEXES)),
             remote: remote(&settings.repository.remote)?,
-            report: settings.report.as_ref().map(remote).transpose()?,
+            telling: Telling::new(&settings, http.clone(), remote)?,
             falco: FalcoSettings {
                 config_file: Path::new(settings.falco.config_file.as_str()).to_path_buf(),
                 binary: settings.falco.binary.clone(),
                 http: Some(settings.falco.http.clone()),
                 deadlines: Deadlines::default(),
+                supervision: supervision(&settings.falco.supervision),
+                validate_as: account(&settings.falco)?,
             },
+            away: None,
+            asking: Arc::default(),
             settings,
         })
     }
@@ -75,6 +86,13 @@ impl Agent {
     #[must_use]
     pub fn include(&self) -> AbsolutePath {
         composition::include_path(&self.settings.state)
+    }
+
+    /// Whether a pass of this agent is asking somebody, and has not begun to change anything; to be looked at while the
+    /// pass runs.
+    #[must_use]
+    pub fn asking(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asking)
     }
 
     /// How long Falco may take to take a generation up, and how long it must stay well after that.
@@ -117,6 +135,26 @@ impl Sources {
     fn with_index_cache(self, directory: std::path::PathBuf) -> Self {
         Self { index_cache: Some(Cache::new(directory)), ..self }
     }
+}
+
+fn supervision(supervision: &settings::Supervision) -> Supervision {
+    Supervision {
+        unit: supervision.unit.clone(),
+        pid_file: supervision.pid_file.clone(),
+        may_restart: supervision.may_restart,
+        command: supervision.command.clone(),
+        ..Supervision::default()
+    }
+}
+
+fn account(falco: &settings::Falco) -> Result<Option<Account>, SettingsError> {
+    let Some(user) = &falco.validate_as else { return Ok(None) };
+    let account = Account::named(user).ok_or_else(|| SettingsError::Refused {
+        place: "falco.validate_as in agent.toml".to_string(),
+        problem: format!("names no user of this host: {user}"),
+        hint: "name a user without rights, UID:GID, or `self`".to_string(),
+    });
+    account.map(Some)
 }
 
 fn git_access(remote: &settings::Remote) -> git::Access {

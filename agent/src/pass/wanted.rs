@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use falconer_manifests::artifact::ArtifactType;
 use falconer_manifests::composition::{Composition, Place, RepositoryFile, compose};
+use falconer_manifests::dependencies::Mode;
 use falconer_manifests::digest::Digest;
 use falconer_manifests::finding::{Finding, Findings};
 use falconer_manifests::fleet::{self, DesiredState, RulesEntry};
 use falconer_manifests::ledger::Ledger;
 use falconer_manifests::lockfile::{self, Lockfile};
 use falconer_manifests::name::{ArtifactName, RelativePath};
-use falconer_manifests::resolve::{Platforms, Previous, Update};
+use falconer_manifests::resolve::{Platforms, Previous, Terms, Update, staleness};
 use falconer_manifests::revision::Revision;
 
+use super::admitted::{admitted, facts};
+use super::lookup::Resolved;
 use super::observe::Host;
-use super::{Agent, PassError, Refresh};
+use super::gate::Gates;
+use super::request::{Reach, Refresh, Request};
+use super::{Agent, PassError};
 use crate::git::{Lineage, Repository};
 use crate::store::{Document, Locked};
 
@@ -50,7 +55,7 @@ pub(super) async fn revision(
     }
 }
 
-/// What `revision` asks of this host.
+/// What `revision` asks of this host; `gates` then tells what of it is held back.
 ///
 /// # Errors
 /// What is wrong with the desired state, or what keeps it from being resolved.
@@ -60,23 +65,26 @@ pub(super) async fn composition(
     repository: &Repository,
     host: &mut Host,
     revision: &Revision,
-    refresh: Refresh,
+    request: Request,
+    gates: &mut Gates,
     now: u64,
 ) -> Result<Composition, PassError> {
     let read = |path: &RelativePath| document(agent, repository, revision, path);
     let missing = || PassError::NoDocument { revision: revision.clone(), path: at(agent, &fleet::path()) };
     let text = read(&fleet::path())?.ok_or_else(missing)?;
     let desired = fleet::parse(at(agent, &fleet::path()).as_str(), &text)?;
+    *gates = std::mem::take(gates).with(agent, &desired, request, now)?;
     may_set(agent, &desired)?;
     let lockfile = match read(&lockfile::path())? {
         Some(text) => committed(agent, &desired, revision, &text)?,
         None if agent.settings.repository.lock_required => {
             return Err(PassError::NoLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
         }
-        None => resolved(agent, state, host, &desired, refresh, now).await?,
+        None => resolved(agent, state, host, &desired, revision, (request, gates), now).await?,
     };
     let files = repository_files(agent, repository, revision, &desired)?;
     may_place(agent, &desired, &lockfile)?;
+    admitted(agent, host, revision, &lockfile, &platform()).await?;
     let place = Place { state: &agent.settings.state, platform: &platform(), host: &host.settings };
     Ok(compose(revision, &desired, &lockfile, &files, &place)?)
 }
@@ -127,12 +135,11 @@ fn may_set(agent: &Agent, desired: &DesiredState) -> Result<(), Findings> {
 
 /// A plugin is code that runs with Falco's rights: which ones may come from the repository is the host's own policy.
 fn may_place(agent: &Agent, desired: &DesiredState, lockfile: &Lockfile) -> Result<(), Findings> {
-    let is_plugin = |name| lockfile.artifact(name).is_some_and(|artifact| artifact.kind == ArtifactType::Plugin);
     let allowed = |name: &ArtifactName| agent.settings.plugins.iter().any(|plugin| plugin == name.as_str());
-    let refused = desired.artifacts.iter().filter(|request| is_plugin(&request.name) && !allowed(&request.name));
-    let findings = refused.map(|request| Finding {
-        location: request.at.clone(),
-        message: format!("this host does not let the repository place the plugin `{}`", request.name),
+    let plugins = lockfile.artifacts.iter().filter(|artifact| artifact.kind == ArtifactType::Plugin);
+    let findings = plugins.filter(|plugin| !allowed(&plugin.name)).map(|plugin| Finding {
+        location: lockfile.asked_at(desired, &plugin.name),
+        message: format!("this host does not let the repository place the plugin `{}`", plugin.name),
         hint: "take it out, or add it to `plugins` in policy.toml on the host".to_string(),
     });
     Findings::none_or(findings.collect(), ())
@@ -150,10 +157,10 @@ fn platform() -> String {
 
 fn committed(agent: &Agent, desired: &DesiredState, revision: &Revision, text: &str) -> Result<Lockfile, PassError> {
     let lockfile = Lockfile::parse(lockfile::FILE_NAME, text)?;
-    if lockfile.inputs != fleet::inputs_digest(desired) {
-        return Err(PassError::StaleLock { revision: revision.clone(), path: at(agent, &lockfile::path()) });
+    match staleness(desired, &lockfile) {
+        Some(why) => Err(PassError::StaleLock { revision: revision.clone(), path: at(agent, &lockfile::path()), why }),
+        None => Ok(lockfile),
     }
-    Ok(lockfile)
 }
 
 /// A resolution of our own: the last one while it answers the same inputs and is young enough, else a new one.
@@ -162,7 +169,8 @@ async fn resolved(
     state: &Locked,
     host: &mut Host,
     desired: &DesiredState,
-    refresh: Refresh,
+    revision: &Revision,
+    (request, gates): (Request, &Gates),
     now: u64,
 ) -> Result<Lockfile, PassError> {
     let kept = state.read_document(Document::Resolution, DOCUMENT_CAP)?;
@@ -170,18 +178,39 @@ async fn resolved(
     let good_for = agent.settings.schedule.resolve_every.as_secs();
     // A clock that was set back makes a resolution old, not young for ever.
     let is_young = |at: u64| at <= now && now - at < good_for;
+    let answers = |kept: &Lockfile| staleness(desired, kept).is_none();
+    // Where nobody may be asked, an old answer is better than none.
+    let not_asking = match (gates.keeps_from_asking(), request.reach) {
+        (Some(waiting), _) => Some(PassError::Waits(waiting)),
+        (None, Reach::Host) => Some(PassError::NotResolved(revision.clone())),
+        (None, Reach::Everybody) => None,
+    };
+    if let Some(not_asking) = not_asking {
+        return kept.filter(answers).ok_or(not_asking);
+    }
     let is_good = |kept: &Lockfile| {
-        refresh == Refresh::WhenOld
-            && kept.inputs == fleet::inputs_digest(desired)
+        request.refresh == Refresh::WhenOld
+            && answers(kept)
             && host.observed.ledger.resolved_at.is_some_and(is_young)
     };
     match kept.clone().filter(is_good) {
         Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),
         _ => {
             let all = |lockfile| Previous { lockfile, update: Update::All, may_lower: false };
-            let previous = kept.as_ref().map(all);
-            let lockfile =
-                agent.sources.resolve(desired, Platforms::Only(&platform()), previous, state.store()).await?;
+            let platform = platform();
+            let installed = match desired.dependencies {
+                Mode::Check => None,
+                Mode::Install => facts(agent, host, &platform).await.plugins,
+            };
+            let terms = Terms {
+                platforms: Platforms::Only(&platform),
+                previous: kept.as_ref().map(all),
+                installed: installed.as_ref(),
+            };
+            let Resolved { lockfile, notes } = agent.sources.resolve(desired, &terms, state.store()).await?;
+            for note in notes {
+                tracing::info!("{note}");
+            }
             let text = lockfile
                 .render()
                 .map_err(|error| PassError::Render { document: "the resolution", reason: error.to_string() })?;

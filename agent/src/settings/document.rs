@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use falconer_manifests::drift::DriftKind;
 use falconer_manifests::plan::DriftMode;
+use falconer_manifests::window::Window;
 use serde::{Deserialize, Deserializer};
 
-use super::registries;
+use super::{hooks, registries, report, webhook};
 
 /// agent.toml. Unknown keys are errors.
 #[derive(Debug, Deserialize)]
@@ -39,8 +40,16 @@ pub struct Document {
     /// Docker's file of registry logins.
     #[serde(default)]
     pub docker: Docker,
-    /// Where the drift report is pushed.
-    pub report: Option<Report>,
+    /// Where the drift report goes.
+    pub report: Option<report::Written>,
+    /// Whom to tell when the condition changes.
+    #[serde(default)]
+    pub hooks: Vec<hooks::Written>,
+    /// When this host may be changed.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// Who may say that there is something to fetch.
+    pub webhook: Option<webhook::Written>,
 }
 
 /// `[repository]`.
@@ -96,11 +105,16 @@ pub struct Credentials {
 pub struct Paths {
     /// The state directory.
     pub state: PathBuf,
+    /// The directory of the socket that the command line asks the daemon by.
+    pub runtime: Option<PathBuf>,
 }
+
+/// The state directory unless something else is said.
+pub const DEFAULT_STATE: &str = "/var/lib/falconer";
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { state: PathBuf::from("/var/lib/falconer") }
+        Self { state: PathBuf::from(DEFAULT_STATE), runtime: None }
     }
 }
 
@@ -122,6 +136,18 @@ pub struct Falco {
     pub confirm_within: Period,
     /// How long Falco must stay well after that.
     pub settle: Period,
+    /// Falco's unit of systemd.
+    pub unit: Option<String>,
+    /// The file that holds Falco's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Whether Falco may be restarted where a reload does not do.
+    pub restart: RestartMode,
+    /// The command that restarts it where systemd does not.
+    pub restart_command: Option<Vec<String>>,
+    /// Whether a generation is tried in a dry run before it is live.
+    pub validate: ValidateMode,
+    /// The user that the dry run has when we are root.
+    pub validate_as: String,
 }
 
 impl Default for Falco {
@@ -133,7 +159,13 @@ impl Default for Falco {
             http: "http://127.0.0.1:8765".to_string(),
             falcoctl_config: PathBuf::from("/etc/falcoctl/falcoctl.yaml"),
             confirm_within: Period(Duration::from_secs(30)),
-            settle: Period(Duration::from_secs(2)),
+            settle: Period(Duration::from_secs(10)),
+            unit: None,
+            pid_file: None,
+            restart: RestartMode::WhenNeeded,
+            restart_command: None,
+            validate: ValidateMode::WhenPossible,
+            validate_as: "nobody".to_string(),
         }
     }
 }
@@ -146,19 +178,46 @@ pub enum ConfigMode {
     Include,
 }
 
+/// Whether Falco may be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// Where a reload does not do.
+    WhenNeeded,
+    /// Only by hand.
+    Never,
+}
+
+/// Whether a generation is tried in a dry run before it is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidateMode {
+    /// Where there is a Falco that can; else its structure is checked.
+    WhenPossible,
+    /// Nothing is made live without.
+    Required,
+    /// Only its structure is checked.
+    Never,
+}
+
 /// `[schedule]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The time between two passes.
-    pub every: Period,
+    /// The time between two passes; default: 5m.
+    pub every: Option<Period>,
+    /// Instead of it, the times of a calendar.
+    pub cron: Option<String>,
     /// How long a resolution without a committed lockfile is good for.
     pub resolve_every: Period,
+    /// How long a pass may take.
+    pub deadline: Period,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { every: Period(Duration::from_secs(300)), resolve_every: Period(Duration::from_secs(3600)) }
+        let (resolve_every, deadline) = (Duration::from_secs(3600), Duration::from_secs(1800));
+        Self { every: None, cron: None, resolve_every: Period(resolve_every), deadline: Period(deadline) }
     }
 }
 
@@ -178,19 +237,6 @@ pub struct Drift {
 pub struct Docker {
     /// Its config.json; default: where docker itself looks for it.
     pub config: Option<PathBuf>,
-}
-
-/// `[report]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// The URL or path of the repository for reports.
-    pub url: String,
-    /// How long a push may take as a whole; default: 2m.
-    pub deadline: Option<Period>,
-    /// How to get in.
-    #[serde(default)]
-    pub credentials: Credentials,
 }
 
 /// policy.toml, beside agent.toml: what the repository may not widen.

@@ -18,10 +18,15 @@ pub enum Document {
     HostLock,
     /// What artifacts were resolved to where no lockfile is committed.
     Resolution,
+    /// What was reported, and where.
+    Reporting,
+    /// That nothing is to be changed.
+    Suspension,
 }
 
 impl Document {
-    pub(super) const ALL: [Self; 4] = [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Ledger, Self::Status, Self::HostLock, Self::Resolution, Self::Reporting, Self::Suspension];
 
     /// Its file's name.
     #[must_use]
@@ -31,6 +36,8 @@ impl Document {
             Self::Status => "status.json",
             Self::HostLock => "host.lock",
             Self::Resolution => "resolution.lock",
+            Self::Reporting => "reporting",
+            Self::Suspension => "suspension",
         }
     }
 
@@ -40,6 +47,8 @@ impl Document {
             Self::Status => "status.json.tmp",
             Self::HostLock => "host.lock.tmp",
             Self::Resolution => "resolution.lock.tmp",
+            Self::Reporting => "reporting.tmp",
+            Self::Suspension => "suspension.tmp",
         }
     }
 }
@@ -57,7 +66,7 @@ impl StateDirectory {
 
 impl Locked {
     /// Replaces a document in one step; gives whether it was another one before. When it was not, nothing is written. A
-    /// crash leaves the old document or the new one, whole. The ledger is durable when this returns; the others, which
+    /// crash leaves the old document or the new one, whole. The ledger, a suspension and what was reported are durable when this returns; the others, which
     /// every pass can make anew, are with the next ledger or the next lock.
     ///
     /// # Errors
@@ -68,7 +77,10 @@ impl Locked {
         }
         let (name, temporary) = (document.name(), document.temporary());
         match document {
-            Document::Ledger => self.root.replace_file(name, temporary, content)?,
+            // A report that is about to be sent must be known after a crash.
+            Document::Ledger | Document::Suspension | Document::Reporting => {
+                self.root.replace_file(name, temporary, content)?;
+            }
             Document::Status | Document::HostLock | Document::Resolution => {
                 self.root.place_file(name, temporary, content)?;
             }

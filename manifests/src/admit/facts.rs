@@ -46,14 +46,15 @@ const LINES: [Line; 11] = [
     Line { falco: 44, engine: 62, plugin_api: Some((3, 12)) },
 ];
 
-const KNOWN: &str = "write one of 0.34, 0.35, 0.36, 0.37, 0.38, 0.39, 0.40, 0.41, 0.42, 0.43 and 0.44";
+const KNOWN: &str = "write one of 0.34, 0.35, 0.36, 0.37, 0.38, 0.39, 0.40, 0.41, 0.42, 0.43, 0.44 or a later one";
 
 impl Facts {
     /// The facts of a release of Falco, for where there is no host to ask: `0.44`, or a release of that line such as
-    /// `0.44.1`. Loaded plugins are not known, and the platform may be any.
+    /// `0.44.1`. Loaded plugins are not known, and the platform may be any. Of a line that is younger than this falconer
+    /// nothing is known but its name, so that hosts with an older falconer take a document that names it.
     ///
     /// # Errors
-    /// [`Malformed`], with a hint that lists the known releases, for any other one.
+    /// [`Malformed`], with a hint that lists the known releases, for an older one and for what is none.
     pub fn of_release(release: &str) -> Result<Self, Malformed> {
         let unknown = || Malformed {
             what: "Falco release",
@@ -67,11 +68,14 @@ impl Facts {
         else {
             return Err(unknown());
         };
-        let line = LINES.iter().find(|line| line.falco == minor).ok_or_else(unknown)?;
+        let line = LINES.iter().find(|line| line.falco == minor);
+        if line.is_none() && LINES.iter().any(|line| line.falco > minor) {
+            return Err(unknown());
+        }
         Ok(Self {
             falco: Some(release.to_string()),
-            engine: Some(Version::new(0, line.engine, 0)),
-            plugin_api: line.plugin_api.map(|(major, minor)| Version::new(major, minor, 0)),
+            engine: line.map(|line| Version::new(0, line.engine, 0)),
+            plugin_api: line.and_then(|line| line.plugin_api).map(|(major, minor)| Version::new(major, minor, 0)),
             plugins: None,
             platform: None,
         })
@@ -126,7 +130,9 @@ mod tests {
             assert_eq!(facts.engine.unwrap().to_string(), engine, "{release}");
             assert_eq!(facts.plugin_api.map(|version| version.to_string()).as_deref(), plugin_api, "{release}");
         }
-        for release in ["0.33", "0.45", "1.44", "0", "", "0.44.x", "0.44.1.0", "v0.44", "0.44.", "latest"] {
+        let later = Facts::of_release("0.99.1").unwrap();
+        assert_eq!((later.falco.as_deref(), later.engine, later.plugin_api), (Some("0.99.1"), None, None));
+        for release in ["0.33", "1.44", "0", "", "0.44.x", "0.44.1.0", "v0.44", "0.44.", "latest"] {
             let unknown = Facts::of_release(release).unwrap_err();
             assert_eq!((unknown.value.as_str(), unknown.hint), (release, KNOWN));
         }

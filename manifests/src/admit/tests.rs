@@ -28,6 +28,7 @@ fn artifact(name: &str, version: &str, requirements: &[(&str, &str)], dependenci
         tag: None,
         version: version.into(),
         digest: Digest::of(b"m"),
+        needed_by: Vec::new(),
         requirements: needs(requirements),
         dependencies,
         contents: vec![content(None)],

@@ -79,6 +79,23 @@ pub fn compose(
     Findings::none_or(findings, composition)
 }
 
+/// Whether the artifacts of `lockfile` are what the entries of `desired` take them for, which is the same on every host.
+///
+/// # Errors
+/// Findings at their place in the desired state, as [`compose`] has them.
+pub fn check(desired: &DesiredState, lockfile: &Lockfile) -> Result<(), Findings> {
+    let mut findings = unused_rules(desired, lockfile);
+    for entry in &desired.rules_files {
+        if let RulesEntry::Artifact { name, at } = entry
+            && let Some(artifact) = lockfile.artifact(name)
+        {
+            place_artifact(0, artifact, at, &mut Vec::new(), &mut findings);
+        }
+    }
+    findings.extend(plugins::settings_of_others(desired, lockfile));
+    Findings::none_or(findings, ())
+}
+
 /// The content of an artifact that is for this host: the one for its platform, or the one for all.
 pub(super) fn content_for<'l>(artifact: &'l LockedArtifact, platform: &str) -> Option<&'l LockedContent> {
     let fits = |content: &&LockedContent| content.platform.as_deref().is_none_or(|other| other == platform);
@@ -97,21 +114,21 @@ fn assets(
     findings: &mut Vec<Finding>,
 ) -> Vec<PlacedFile> {
     let mut placed = Vec::new();
-    for request in &desired.artifacts {
-        let Some(artifact) = lockfile.artifact(&request.name) else { continue };
-        if artifact.kind != ArtifactType::Asset {
-            continue;
-        }
+    for artifact in lockfile.artifacts.iter().filter(|artifact| artifact.kind == ArtifactType::Asset) {
         let Some(content) = content_for(artifact, place.platform) else {
-            findings.push(plugins::not_for(&request.at, &request.name, place.platform));
+            findings.push(plugins::not_for(
+                &lockfile.asked_at(desired, &artifact.name),
+                &artifact.name,
+                place.platform,
+            ));
             continue;
         };
         placed.extend(content.files.iter().map(|file| PlacedFile {
-            path: RelativePath::known(format!("assets/{}/{}", request.name, file.path)),
+            path: RelativePath::known(format!("assets/{}/{}", artifact.name, file.path)),
             sha256: file.sha256.clone(),
             size: file.size,
             origin: Origin::Artifact {
-                name: request.name.clone(),
+                name: artifact.name.clone(),
                 entry: file.path.clone(),
                 layer: content.layer.clone(),
             },

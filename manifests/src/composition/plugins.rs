@@ -26,23 +26,27 @@ pub(super) fn placed(
     findings: &mut Vec<Finding>,
 ) -> Vec<PlacedPlugin> {
     let mut placed = Vec::new();
-    for request in &desired.artifacts {
-        let Some(artifact) = lockfile.artifact(&request.name) else { continue };
-        match artifact.kind {
-            ArtifactType::Plugin => match plugin(request, artifact, place) {
-                Ok(plugin) => placed.push(plugin),
-                Err(finding) => findings.push(finding),
-            },
-            _ if request.plugin.init_config.is_some() || request.plugin.open_params.is_some() => {
-                let message =
-                    format!("artifact `{}` is of type {} and takes no plugin settings", request.name, artifact.kind);
-                findings.push(finding(&request.at, message, "take `init_config` and `open_params` out"));
-            }
-            _ => {}
+    for artifact in lockfile.artifacts.iter().filter(|artifact| artifact.kind == ArtifactType::Plugin) {
+        match plugin(&lockfile.asked_at(desired, &artifact.name), artifact, place) {
+            Ok(plugin) => placed.push(plugin),
+            Err(finding) => findings.push(finding),
         }
     }
+    findings.extend(settings_of_others(desired, lockfile));
     placed.sort_by(|a, b| a.name.cmp(&b.name));
     placed
+}
+
+/// Settings of plugins at artifacts that are none.
+pub(super) fn settings_of_others(desired: &DesiredState, lockfile: &Lockfile) -> Vec<Finding> {
+    let has_settings =
+        |request: &&ArtifactRequest| request.plugin.init_config.is_some() || request.plugin.open_params.is_some();
+    let others = desired.artifacts.iter().filter(has_settings).filter_map(|request| {
+        let artifact = lockfile.artifact(&request.name).filter(|artifact| artifact.kind != ArtifactType::Plugin)?;
+        let message = format!("artifact `{}` is of type {} and takes no plugin settings", request.name, artifact.kind);
+        Some(finding(&request.at, message, "take `init_config` and `open_params` out"))
+    });
+    others.collect()
 }
 
 /// That an artifact has no content for the host.
@@ -51,9 +55,9 @@ pub(super) fn not_for(at: &Location, name: &ArtifactName, platform: &str) -> Fin
     finding(at, message, "ask for a version that is published for this platform")
 }
 
-fn plugin(request: &ArtifactRequest, artifact: &LockedArtifact, place: &Place<'_>) -> Result<PlacedPlugin, Finding> {
-    let name = &request.name;
-    let content = content_for(artifact, place.platform).ok_or_else(|| not_for(&request.at, name, place.platform))?;
+fn plugin(at: &Location, artifact: &LockedArtifact, place: &Place<'_>) -> Result<PlacedPlugin, Finding> {
+    let name = &artifact.name;
+    let content = content_for(artifact, place.platform).ok_or_else(|| not_for(at, name, place.platform))?;
     let is_library = |file: &&LockedFile| file.path.as_str().ends_with(".so");
     let libraries: Vec<_> = content.files.iter().filter(is_library).collect();
     let by_name = format!("lib{name}.so");
@@ -63,11 +67,7 @@ fn plugin(request: &ArtifactRequest, artifact: &LockedArtifact, place: &Place<'_
     };
     let Some(library) = library else {
         let message = format!("the archive of plugin `{name}` holds no library that could be meant");
-        return Err(finding(
-            &request.at,
-            message,
-            "publish it with one file that ends in .so, or with one called lib<name>.so",
-        ));
+        return Err(finding(at, message, "publish it with one file that ends in .so, or with one called lib<name>.so"));
     };
     // The version is there for people, the digest makes the path another one for other bytes.
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '_' };
@@ -77,7 +77,7 @@ fn plugin(request: &ArtifactRequest, artifact: &LockedArtifact, place: &Place<'_
         name: name.clone(),
         layer: content.layer.clone(),
         directory: RelativePath::parse(&directory)
-            .map_err(|_| finding(&request.at, format!("`{directory}` is no path"), LOCK_AGAIN))?,
+            .map_err(|_| finding(at, format!("`{directory}` is no path"), LOCK_AGAIN))?,
         library: library.path.clone(),
         files: content.files.clone(),
     })

@@ -24,7 +24,7 @@ fn version(text: &str) -> Version {
 }
 
 /// `container 0.7.0 | other 1.0.0`
-fn dependency(text: &str) -> Dependency {
+pub(crate) fn dependency(text: &str) -> Dependency {
     let mut all = text.split('|').map(|one| {
         let (name, version) = one.trim().split_once(' ').unwrap();
         Requirement { name: name.into(), version: version.into() }

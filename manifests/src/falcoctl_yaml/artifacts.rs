@@ -90,7 +90,10 @@ fn artifact(notes: &mut Problems<'_>, at: Mark, text: &str, only_rules: bool) ->
         Written::Name { name, tag, digest } => {
             let request = digest.map(|digest| digest.to_string());
             let request = request.or_else(|| tag.map(|tag| tag.to_string())).unwrap_or_else(|| LATEST.to_string());
-            if !matches!(VersionRequest::parse(&request), Ok(VersionRequest::Tag(_) | VersionRequest::Digest(_))) {
+            if !matches!(
+                VersionRequest::parse(&request),
+                Ok(VersionRequest::Tag(_) | VersionRequest::Digest(_) | VersionRequest::Pinned { .. })
+            ) {
                 let hint = "write the full reference with this tag into fleet.yaml";
                 notes.report(
                     at,

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 /// The whole seconds of a span like `168h0m0s`, `1.5h` or `90s`, rounded up; `None` when it is none or not above zero.
-pub(super) fn seconds(text: &str) -> Option<u64> {
+pub(crate) fn seconds(text: &str) -> Option<u64> {
     let mut rest = text.trim().trim_start_matches('+');
     let mut total = 0.0;
     if rest.is_empty() {

@@ -79,11 +79,12 @@ fn from_map(problems: &mut Problems<'_>, node: &Node) -> Option<Wanted> {
     }
 }
 
-/// A source and the version that stands in the reference itself; a digest beats a tag.
+/// A source and the version that stands in the reference itself.
 fn reference(problems: &mut Problems<'_>, at: Mark, text: &str) -> Option<(Source, Option<VersionRequest>)> {
     let reference = problems.accepted(at, Reference::parse(text))?;
     let version = match (reference.digest, reference.tag) {
-        (Some(digest), _) => Some(VersionRequest::Digest(digest)),
+        (Some(digest), Some(tag)) => Some(VersionRequest::Pinned { tag, digest }),
+        (Some(digest), None) => Some(VersionRequest::Digest(digest)),
         (None, Some(tag)) => Some(VersionRequest::Tag(tag)),
         (None, None) => None,
     };

@@ -5,16 +5,19 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files};
+use super::{DEFAULT_INDEX, DesiredState, FLEET_CAP, IndexEntry, Setting, artifacts, rules_files, windows};
+use crate::admit::Facts;
+use crate::dependencies::Mode;
 use crate::finding::Findings;
 use crate::index::IndexLocation;
 use crate::name::IndexName;
-use crate::yaml::{self, Fields, Mark, Node, Problems};
+use crate::yaml::{self, Fields, Mark, Node, Problems, shown};
 
 /// The version of the document that this falconer reads.
 const VERSION: i128 = 1;
 
-const KEYS: [&str; 5] = ["version", "indexes", "artifacts", "rules_files", "config"];
+const KEYS: [&str; 9] =
+    ["version", "indexes", "artifacts", "dependencies", "falco", "rules_files", "config", "windows", "suspend"];
 
 /// Keys of falco.yaml that do not belong under `config`, and what to do instead.
 const NOT_SETTINGS: [(&str, &str); 5] = [
@@ -41,8 +44,16 @@ pub(super) fn desired_state(file: &str, text: &str) -> Result<DesiredState, Find
             None
         }
     };
-    let empty =
-        DesiredState { indexes: Vec::new(), artifacts: Vec::new(), rules_files: Vec::new(), config: Vec::new() };
+    let empty = DesiredState {
+        indexes: Vec::new(),
+        artifacts: Vec::new(),
+        dependencies: Mode::Check,
+        falco: None,
+        rules_files: Vec::new(),
+        config: Vec::new(),
+        windows: Vec::new(),
+        suspension: None,
+    };
     problems.finish(state.unwrap_or(empty))
 }
 
@@ -56,7 +67,27 @@ fn document(problems: &mut Problems<'_>, root: &Node) -> Option<DesiredState> {
     let artifacts = fields.get("artifacts").map(|node| artifacts::decode(problems, node)).unwrap_or_default();
     let rules_files = rules_files::decode(problems, fields, &artifacts);
     let config = fields.get("config").map(|node| config(problems, node)).unwrap_or_default();
-    Some(DesiredState { indexes, artifacts, rules_files, config })
+    let dependencies = fields.get("dependencies").and_then(|node| dependencies(problems, node));
+    let dependencies = dependencies.unwrap_or(Mode::Check);
+    let falco = fields.get("falco").and_then(|node| {
+        let text = problems.text(node, "a release of Falco as text", "write it in quotes, e.g. falco: \"0.44\"")?;
+        problems.accepted(node.at, Facts::of_release(text))
+    });
+    let windows = fields.get("windows").map(|node| windows::decode(problems, node)).unwrap_or_default();
+    let suspension = fields.get("suspend").and_then(|node| windows::suspension(problems, node));
+    Some(DesiredState { indexes, artifacts, dependencies, falco, rules_files, config, windows, suspension })
+}
+
+fn dependencies(problems: &mut Problems<'_>, node: &Node) -> Option<Mode> {
+    let hint = "write `check`: what artifacts need is left to the hosts; or `install`: it comes too";
+    match problems.text(node, "what becomes of dependencies", hint)? {
+        "check" => Some(Mode::Check),
+        "install" => Some(Mode::Install),
+        other => {
+            problems.report(node.at, format!("`{}` is nothing that dependencies can become", shown(other)), hint);
+            None
+        }
+    }
 }
 
 fn version(problems: &mut Problems<'_>, fields: Fields<'_>) {

@@ -45,6 +45,7 @@ fn a_whole_document() {
         })
         .collect();
     let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let pinned = format!("1@{digest}");
     let expected = [
         ("falco-rules", "", "5"),
         ("five", "", "5.10"),
@@ -52,7 +53,7 @@ fn a_whole_document() {
         ("more-rules", "ghcr.io/acme/falco/more-rules", "latest"),
         ("pinned", "oci:layout", "1.0.0"),
         ("by-map", "", ">=1, <2"),
-        ("by-digest", "ghcr.io/a/b", digest),
+        ("by-digest", "ghcr.io/a/b", pinned.as_str()),
     ];
     assert_eq!(artifacts, expected.map(|(name, source, version)| (name, source.to_string(), version.to_string())));
     assert_eq!(state.artifacts[0].at, Location { file: "fleet.yaml".into(), line: 7, column: 3 });
@@ -246,6 +247,7 @@ fn version() -> impl Strategy<Value = VersionRequest> {
         Just(">=1, <2".to_string()),
         "[1-9][0-9]?\\.x",
         any::<[u8; 2]>().prop_map(|content| Digest::of(&content).to_string()),
+        any::<[u8; 2]>().prop_map(|content| alloc::format!("5.1@{}", Digest::of(&content))),
     ]
     .prop_map(|text| VersionRequest::parse(&text).unwrap())
 }
@@ -275,6 +277,8 @@ prop_compose! {
         artifacts in btree_map("[a-z0-9][a-z0-9._-]{0,8}", (option::of(source()), version()), 0..5),
         files in btree_map("[a-z]{1,5}/[a-z]{1,5}", any::<bool>(), 1..4),
         config in btree_map("[a-z]{1,6}_[a-z]{1,6}", value(), 0..4),
+        dependencies in prop::sample::select(alloc::vec![Mode::Check, Mode::Install]),
+        falco in option::of(prop::sample::select(alloc::vec!["0.40", "0.44.1", "0.99"])),
     ) -> DesiredState {
         let at = nowhere;
         let names: Vec<ArtifactName> = artifacts.keys().map(|name| ArtifactName::parse(name).unwrap()).collect();
@@ -287,10 +291,14 @@ prop_compose! {
             indexes: indexes.into_iter().map(|(name, url)| IndexEntry { name: IndexName::parse(&name).unwrap(), url, at: at() }).collect(),
             artifacts: names.iter().cloned().zip(artifacts.into_values())
                 .map(|(name, (source, version))| ArtifactRequest { name, source, version, plugin: PluginSettings::default(), at: at() }).collect(),
+            dependencies,
+            falco: falco.map(|release| Facts::of_release(release).unwrap()),
             rules_files: files.into_iter().map(file)
                 .chain(names.into_iter().map(|name| RulesEntry::Artifact { name, at: at() })).collect(),
             config: config.into_iter().filter(|(key, _)| key != "rules_files")
                 .map(|(key, value)| Setting { key, value, at: at() }).collect(),
+            windows: Vec::new(),
+            suspension: None,
         }
     }
 }
@@ -307,6 +315,9 @@ fn rendered(state: &DesiredState, comment: &str) -> String {
         let source = artifact.source.as_ref().map(|source| format!("ref: {}, ", quoted(source))).unwrap_or_default();
         text += &format!("  {}: {{{source}version: {}}}{comment}\n", quoted(&artifact.name), quoted(&artifact.version));
     }
+    text += if state.dependencies == Mode::Install { "dependencies: install\n" } else { "" };
+    let falco = state.falco.as_ref().and_then(|facts| facts.falco.as_ref());
+    text += &falco.map(|release| format!("falco: {release}\n")).unwrap_or_default();
     text += "rules_files:\n";
     for entry in &state.rules_files {
         text += &match entry {
@@ -355,5 +366,34 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "((version|artifacts|indexes|rules_files|config|ref|file)?[-:{}\\[\\], \n1a/'\"]{0,4}){0,12}") {
         let _ = parse("f", &text);
+    }
+}
+
+#[test]
+fn when_hosts_may_be_changed() {
+    let head = "version: 1\nrules_files: [{host: /etc/falco/own.yaml}]\n";
+    let text = format!(
+        "{head}windows:\n  - {{effect: allow, what: [apply], days: mon-fri, from: \"22:00\", to: 04:00, zone: Europe/Berlin}}\n  \
+         - {{effect: deny, days: sun, reason: freeze}}\nsuspend: {{reason: holidays, until: 2027-01-04T07:00:00+01:00}}\n"
+    );
+    let state = parse(FILE_NAME, &text).unwrap();
+    let [allow, deny] = &state.windows[..] else { panic!("{:?}", state.windows) };
+    assert_eq!((allow.acts.len(), allow.zone.as_str(), allow.to.hour()), (1, "Europe/Berlin", 4));
+    assert_eq!((deny.acts.len(), deny.zone.as_str(), deny.reason.as_deref()), (2, "UTC", Some("freeze")));
+    assert_eq!(state.suspension.unwrap().until.unwrap().to_string(), "2027-01-04T06:00:00Z");
+    for (lines, said) in [
+        ("windows: [{days: mon}]", "the key `effect` is missing"),
+        ("windows: [{effect: allow, day: mon}]", "unknown key `day`"),
+        ("windows: [{effect: allow, days: moon}]", "days `moon` names no day"),
+        ("windows: [{effect: allow, from: 25:00}]", "time `25:00` is no time"),
+        ("windows: [{effect: allow, zone: ../x}]", "time zone `../x`"),
+        ("windows: [{effect: close}]", "allow or deny"),
+        ("windows: [{effect: deny, what: [applying]}]", "download or apply"),
+        ("suspend: {until: 2027-01-04T06:00:00Z}", "the key `reason` is missing"),
+        ("suspend: {reason: x, until: tomorrow}", "moment `tomorrow` is no moment"),
+    ] {
+        let findings = parse(FILE_NAME, &format!("{head}{lines}\n")).unwrap_err();
+        assert!(findings.to_string().contains(said), "{lines}\n{findings}");
+        assert!(findings.to_string().starts_with("fleet.yaml:3:"), "{findings}");
     }
 }

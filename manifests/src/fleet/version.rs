@@ -1,13 +1,11 @@
 //! Which version of an artifact is wanted.
 
-use alloc::string::{String, ToString};
 use core::fmt;
-
-use semver::VersionReq;
 
 use crate::digest::Digest;
 use crate::finding::Malformed;
 use crate::reference::Tag;
+use crate::version::Range;
 
 /// The version of an artifact that is wanted. Its `Display` gives the text of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,57 +13,57 @@ pub enum VersionRequest {
     /// What stands under this tag, e.g. `5`, `5.1`, `latest`, `main`.
     Tag(Tag),
     /// The highest version that fits, e.g. `^1.2`, `~1.4`, `1.x`, `>=1, <2`.
-    Requirement {
-        /// As written.
-        text: String,
-        /// What it means.
-        requirement: VersionReq,
-    },
+    Range(Range),
     /// Exactly this content.
     Digest(Digest),
+    /// Exactly this content; the tag is there for people, and decides nothing.
+    Pinned {
+        /// What people know it by.
+        tag: Tag,
+        /// The content.
+        digest: Digest,
+    },
 }
 
 impl VersionRequest {
-    /// Reads a digest (`sha256:…`), a requirement (anything with an operator or a wildcard), else a tag.
+    /// Reads a digest (`sha256:…`), a tag and a digest (`5@sha256:…`), a range (anything with an operator or a wildcard),
+    /// else a tag.
     ///
     /// # Errors
-    /// [`Malformed`] when the text has the looks of one of the three, but not its form.
+    /// [`Malformed`] when the text has the looks of one of them, but not its form.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.starts_with("sha256:") {
             return Digest::parse(text).map(Self::Digest);
         }
-        if !is_requirement(text) {
-            return Tag::parse(text).map(Self::Tag).map_err(|wrong| Malformed {
-                what: "version",
-                problem: "is neither a tag nor a requirement nor a digest",
-                hint: "write a tag like \"5\" or latest, a requirement like ^5.1, or sha256: and 64 hex digits",
-                ..wrong
-            });
+        if let Some((tag, digest)) = text.split_once('@') {
+            return Ok(Self::Pinned { tag: parse_tag(tag)?, digest: Digest::parse(digest)? });
         }
-        match VersionReq::parse(text) {
-            Ok(requirement) => Ok(Self::Requirement { text: text.to_string(), requirement }),
-            Err(_) => Err(Malformed {
-                what: "version requirement",
-                value: text.to_string(),
-                problem: "is not well-formed",
-                hint: "write ^1.2, ~1.4, 1.x or several conditions with commas between them: >=1, <2",
-            }),
-        }
+        if is_range(text) { Range::parse(text).map(Self::Range) } else { parse_tag(text).map(Self::Tag) }
     }
+}
+
+fn parse_tag(text: &str) -> Result<Tag, Malformed> {
+    Tag::parse(text).map_err(|wrong| Malformed {
+        what: "version",
+        problem: "is neither a tag nor a requirement nor a digest",
+        hint: "write a tag like \"5\" or latest, a requirement like ^5.1, or sha256: and 64 hex digits",
+        ..wrong
+    })
 }
 
 impl fmt::Display for VersionRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tag(tag) => tag.fmt(f),
-            Self::Requirement { text, .. } => f.write_str(text),
+            Self::Range(range) => range.fmt(f),
             Self::Digest(digest) => digest.fmt(f),
+            Self::Pinned { tag, digest } => write!(f, "{tag}@{digest}"),
         }
     }
 }
 
 /// Whether the text has an operator, or numbers with a wildcard after them (`1.x`, `1.2.*`).
-fn is_requirement(text: &str) -> bool {
+fn is_range(text: &str) -> bool {
     let numbered = text.starts_with(|first: char| first.is_ascii_digit());
     text.contains(|c: char| "^~<>=*,|".contains(c) || c.is_whitespace())
         || (numbered && text.split('.').skip(1).any(|part| matches!(part, "x" | "X")))
@@ -73,6 +71,9 @@ fn is_requirement(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
@@ -81,11 +82,13 @@ mod tests {
         for text in ["5", "5.1", "5.10", "latest", "1.0.0-rc1", "main", "v1.0.0", "x", "1.0.0-x"] {
             assert!(matches!(VersionRequest::parse(text), Ok(VersionRequest::Tag(_))), "{text}");
         }
-        for text in ["^1.2", "~1.4", ">=1, <2", "1.x", "1.2.X", "1.*", "*", "=5.1.0", "> 1"] {
-            assert!(matches!(VersionRequest::parse(text), Ok(VersionRequest::Requirement { .. })), "{text}");
+        for text in ["^1.2", "~1.4", ">=1, <2", "1.x", "1.2.X", "1.*", "*", "=5.1.0", "> 1", ">=1 <2", "^v1"] {
+            assert!(matches!(VersionRequest::parse(text), Ok(VersionRequest::Range(_))), "{text}");
         }
         assert!(matches!(VersionRequest::parse(&digest), Ok(VersionRequest::Digest(_))));
-        for text in ["5", ">=1, <2", "1.x", digest.as_str()] {
+        let both = format!("5@{digest}");
+        assert!(matches!(VersionRequest::parse(&both), Ok(VersionRequest::Pinned { .. })));
+        for text in ["5", ">=1, <2", "1.x", digest.as_str(), both.as_str()] {
             assert_eq!(VersionRequest::parse(text).unwrap().to_string(), text);
         }
     }
@@ -97,9 +100,10 @@ mod tests {
             ("falco-rules:5", "version"),
             ("-1", "version"),
             ("1.0.0+build", "version"),
-            (">=1 <2", "version requirement"),
+            ("5@", "digest"),
+            ("@sha256:12", "version"),
+            ("^5@sha256:12", "version"),
             ("^1 || ^2", "version requirement"),
-            ("^v1", "version requirement"),
             ("1.x.y", "version requirement"),
             ("sha256:12", "digest"),
         ] {

@@ -21,7 +21,7 @@ pub fn score(entry: &IndexEntry, keywords: &[String], min_score: f64) -> Option<
 }
 
 /// One minus the edit distance (insertions, deletions and replacements, in lower case) over the longer word's length.
-fn likeness(name: &str, keyword: &str) -> f64 {
+pub(crate) fn likeness(name: &str, keyword: &str) -> f64 {
     let letters = |text: &str| text.chars().take(256).flat_map(char::to_lowercase).collect::<Vec<_>>();
     let (name, keyword) = (letters(name), letters(keyword));
     let mut last: Vec<usize> = (0..=keyword.len()).collect();

@@ -45,6 +45,7 @@ pub(super) fn composition(revision: u8, rules: &str, own: Option<&str>) -> Compo
         tag: None,
         version: rules.into(),
         digest: content.manifest.clone(),
+        needed_by: Vec::new(),
         requirements: Vec::new(),
         dependencies: Vec::new(),
         contents: alloc::vec![content],
@@ -85,6 +86,8 @@ pub(super) fn fresh_host() -> Observed {
             running: Some(RunningFalco { pid: 7, started: 1 }),
             reloads: true,
             loaded: Some(Loaded::default()),
+            restart: None,
+            engine: None,
         },
     }
 }
@@ -93,6 +96,7 @@ pub(super) fn fresh_host() -> Observed {
 pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: usize) -> Option<Outcome> {
     let mut validation = None;
     let mut outcome = Outcome::Unchanged;
+    let (mut asked, mut restarted) = (false, false);
     for (done, step) in plan.steps.iter().enumerate() {
         if done >= budget {
             return None;
@@ -124,22 +128,32 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 recall(host);
                 host.current = Pointer::Generation(*generation);
             }
-            Step::Reload { .. } if temper == Temper::Obeys => load(host),
-            Step::Reload { .. } => {}
-            Step::Confirm(confirm) => match host.has_loaded(host.live_record().unwrap()) {
-                true => {
-                    let generation = confirm.generation;
-                    outcome = Outcome::Confirmed { generation, evidence: Evidence::Sha256, validation };
+            Step::Reload { .. } => {
+                asked = true;
+                if temper == Temper::Obeys {
+                    load(host);
                 }
-                false => {
-                    let falco = host.falco.running.clone();
-                    return Some(Outcome::NotConfirmed {
-                        generation: confirm.generation,
-                        reason: "deaf".into(),
-                        falco,
-                    });
+            }
+            Step::Restart { pid, .. } => {
+                (asked, restarted) = (true, true);
+                host.falco.running = Some(RunningFalco { pid: pid + 1, started: 3 });
+                if temper != Temper::NeverLoads {
+                    load(host);
                 }
-            },
+            }
+            Step::Confirm(confirm) => {
+                let generation = confirm.generation;
+                let falco = host.falco.running.clone();
+                let tells = falco.is_some() && host.falco.loaded.is_some();
+                let has_loaded = host.has_loaded(host.live_record().unwrap());
+                if asked && tells && !has_loaded {
+                    return Some(Outcome::NotConfirmed { generation, reason: "deaf".into(), falco, restarted });
+                }
+                let included = host.falco.inclusion == Some(Inclusion::Included);
+                let unasked = falco.filter(|_| included && !asked && !has_loaded);
+                let evidence = if has_loaded { Evidence::Sha256 } else { Evidence::None };
+                outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
+            }
             Step::Prune { generations, plugins, blobs, strays } => {
                 host.strays.retain(|path, _| !strays.contains(path));
                 host.plugins.retain(|directory, _| !plugins.contains(directory));
@@ -170,6 +184,7 @@ pub(super) fn pass(host: &mut Observed, wanted: &Composition, temper: Temper, bu
         }
     };
     let plan = plan(&wanted, target, host, DriftMode::Heal).unwrap();
+    assert_eq!(breaches(&plan, host), [], "{plan:#?}");
     if let Some(outcome) = apply(host, &plan, temper, budget) {
         host.ledger = next(&host.ledger, &wanted, target, version.as_deref(), &outcome);
     }

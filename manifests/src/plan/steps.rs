@@ -1,16 +1,18 @@
 //! The steps of a plan, in their order.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Confirm, Copy, Fetch, KEEP_GENERATIONS, Step};
+use super::{Confirm, Copy, Fetch, KEEP_GENERATIONS, Occasion, Step};
 use crate::composition::{Composition, Origin, PlacedFile};
 use crate::digest::Digest;
 use crate::drift::{Drift, DriftKind, is_intact, plugin_is_intact};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Inclusion, Observed};
+use crate::observed::{Inclusion, Observed, RunningFalco};
 
 pub(super) fn rebuild_steps(
     wanted: &Composition,
@@ -43,31 +45,96 @@ pub(super) fn rebuild_steps(
         steps.push(Step::Validate { generation: record.generation });
     }
     steps.push(Step::Activate { generation: record.generation, record: digest });
-    steps.extend(take_up(&record, observed));
+    steps.extend(take_up(&record, observed, Occasion::Change));
     steps.extend(prune(&record, strays, observed));
     Ok(steps)
 }
 
 /// The steps after which Falco has the generation, or we know that it has not.
-pub(super) fn take_up(record: &Record, observed: &Observed) -> Vec<Step> {
+pub(super) fn take_up(record: &Record, observed: &Observed, occasion: Occasion) -> Vec<Step> {
     let mut steps = Vec::new();
-    let hears = observed.falco.reloads && observed.falco.inclusion == Some(Inclusion::Included);
+    let included = observed.falco.inclusion == Some(Inclusion::Included);
     // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
     let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
     let is_loaded = tells && observed.has_loaded(record);
-    if let (true, false, Some(falco)) = (hears, is_loaded, &observed.falco.running) {
-        steps.push(Step::Reload { pid: falco.pid, started: falco.started });
+    if let (true, false, Some(falco)) = (included, is_loaded, &observed.falco.running) {
+        steps.extend(ask(record, observed, falco, occasion));
     }
     steps.extend(Confirm::of(record).map(Step::Confirm));
     steps
 }
 
-/// One reload for one cause: a process that did not take the generation up is not asked again.
-pub(super) fn may_reload(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
-    let falco = observed.falco.running.as_ref();
-    drift.iter().any(|drift| drift.kind == DriftKind::NotLoaded)
-        && observed.falco.reloads
-        && falco.is_some_and(|falco| !observed.ledger.is_deaf(record.generation, falco))
+/// The one step that asks Falco: a reload, or a restart where a reload does not do; nothing where neither can be had.
+fn ask(record: &Record, observed: &Observed, falco: &RunningFalco, occasion: Occasion) -> Option<Step> {
+    let (pid, started) = (falco.pid, falco.started);
+    let restart = observed.falco.restart.as_ref().filter(|_| !observed.ledger.was_restarted_for(record.generation));
+    match (reload_does_not_do(record, observed, falco, occasion), restart) {
+        (Some(because), Some(by)) => Some(Step::Restart { by: by.clone(), pid, started, because }),
+        // Better than nothing: it is said to be a reload, and what came of it is looked at.
+        _ if observed.falco.reloads => Some(Step::Reload { pid, started }),
+        _ => None,
+    }
+}
+
+/// Why a reload does not make Falco run with all of the generation.
+fn reload_does_not_do(
+    record: &Record,
+    observed: &Observed,
+    falco: &RunningFalco,
+    occasion: Occasion,
+) -> Option<String> {
+    if !observed.falco.reloads {
+        return Some("Falco takes SIGHUP and does nothing with it".to_string());
+    }
+    if observed.ledger.is_deaf(record.generation, falco) {
+        return Some("Falco was asked to reload and did not".to_string());
+    }
+    if occasion == Occasion::NotLoaded {
+        return None;
+    }
+    let (before, after) = (engine_before(record, observed), engine(record).or(observed.falco.engine.as_deref()));
+    if before != after {
+        let name = |engine: Option<&str>| engine.unwrap_or("Falco's own default").to_string();
+        return Some(format!("engine.kind changes from {} to {}", name(before), name(after)));
+    }
+    // What was put back at a path that Falco has mapped may not be loaded again: a library in Go never is.
+    let root = observed.state.join(&RelativePath::known("plugins"));
+    let other_bytes = |drift: &&Drift| matches!(drift.kind, DriftKind::Modified | DriftKind::Replaced);
+    let plugin = record.corrects.iter().filter(other_bytes).find(|drift| drift.path.starts_with(root.as_str()));
+    plugin.map(|drift| format!("{} was put back, and Falco may have loaded what was there", drift.path))
+}
+
+/// The source of events that a generation makes Falco use.
+fn engine(record: &Record) -> Option<&str> {
+    record.composition.settings.get("engine")?.get("kind")?.as_str()
+}
+
+/// The one that Falco was given before this generation.
+fn engine_before<'a>(record: &'a Record, observed: &'a Observed) -> Option<&'a str> {
+    let others = [observed.ledger.trial, observed.ledger.good].into_iter().flatten();
+    let other = others.filter(|number| *number != record.generation).find_map(|number| {
+        observed.generations.get(&number)?.record.as_ref()
+    });
+    let host = observed.falco.engine.as_deref();
+    match other {
+        Some(other) => engine(other).or(host),
+        None if observed.ledger.good.is_none() => host,
+        None => engine(record).or(host),
+    }
+}
+
+/// One reload and one restart for one cause: a process that did not take the generation up is not asked again.
+pub(super) fn may_ask(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
+    let Some(falco) = &observed.falco.running else { return false };
+    // Where Falco does not tell what it has loaded, a process that could not be asked is remembered.
+    let unasked = observed.deaf().is_some_and(|deaf| !deaf.asked);
+    let is_missing = unasked || drift.iter().any(|drift| drift.kind == DriftKind::NotLoaded);
+    is_missing
+        && match ask(record, observed, falco, Occasion::NotLoaded) {
+            Some(Step::Restart { .. }) => true,
+            Some(_) => !observed.ledger.is_deaf(record.generation, falco),
+            None => false,
+        }
 }
 
 /// The steps that bring what the store lacks.

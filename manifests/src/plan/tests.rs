@@ -17,6 +17,7 @@ pub(super) fn names(plan: &Plan) -> Vec<&'static str> {
         Step::Validate { .. } => "validate",
         Step::Activate { .. } => "activate",
         Step::Reload { .. } => "reload",
+        Step::Restart { .. } => "restart",
         Step::Confirm(_) => "confirm",
         Step::Prune { .. } => "prune",
     };

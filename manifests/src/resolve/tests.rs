@@ -1,11 +1,14 @@
-use alloc::collections::BTreeMap;
-
-use super::*;
 use crate::artifact::{ArtifactConfig, ArtifactType};
-use crate::catalog::{Blob, IndexAnswer};
+use crate::catalog::{At, Blob, Content, IndexAnswer, ManifestAnswer, Published};
+use crate::digest::Digest;
 use crate::index;
 use crate::lockfile::LockedFile;
-use crate::name::{ArtifactName, RelativePath};
+use crate::name::RelativePath;
+use crate::reference::{Source, Tag};
+
+use super::*;
+
+mod needs;
 
 const FLEET: &str = "
 version: 1
@@ -75,8 +78,12 @@ impl World {
         let desired = fleet::parse("fleet.yaml", fleet).unwrap();
         let mut catalog = Catalog::default();
         loop {
-            match resolve(&desired, &catalog, Platforms::All, previous)? {
-                Resolution::Locked(lockfile) => return Ok(lockfile),
+            let terms = Terms { platforms: Platforms::All, previous, installed: None };
+            match resolve(&desired, &catalog, &terms)? {
+                Resolution::Locked { lockfile, .. } => {
+                    assert_eq!(staleness(&desired, &lockfile), None);
+                    return Ok(lockfile);
+                }
                 Resolution::Unknown(lookups) => {
                     assert!(!lookups.is_empty());
                     lookups.into_iter().for_each(|lookup| self.answer(lookup, &mut catalog));

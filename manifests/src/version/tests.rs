@@ -126,6 +126,24 @@ fn the_newest_tag() {
     }
 }
 
+#[test]
+fn the_lowest_tag_that_will_do() {
+    let published = tags(&["0.4", "0.4.0", "0.4.1-rc1", "v0.4.1", "0.4.1", "0.5.0", "1.0.0", "latest", "0"]);
+    for (need, found) in [
+        ("0.3.0", Some("0.4.0")),
+        ("0.4.0", Some("0.4.0")),
+        ("0.4.1", Some("0.4.1")),
+        ("0.4.1-rc0", Some("0.4.1-rc1")),
+        ("0.4.2", Some("0.5.0")),
+        ("0.6.0", None),
+        ("1.0.0", Some("1.0.0")),
+    ] {
+        assert_eq!(lowest(&published, &version(need)).as_ref().map(Tag::as_str), found, "{need}");
+    }
+    assert_eq!(highest(&published).unwrap().to_string(), "1.0.0");
+    assert_eq!(highest(&tags(&["main"])), None);
+}
+
 proptest! {
     #[test]
     fn strict_versions_are_read_as_they_are(numbers in any::<(u64, u64, u64)>(), pre in "(-(rc|alpha)[.]?[1-9])?") {

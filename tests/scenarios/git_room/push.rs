@@ -18,6 +18,7 @@ async fn push(remote: &mut Remote, content: &[u8], time: i64, expected: Expected
         email: "falconer@web-1",
         time,
         expected,
+        signing_key: None,
     };
     remote.push_report(&report).await
 }

@@ -65,6 +65,7 @@ fn a_branch_is_followed_over_ssh_with_either_protocol() {
                 email: "falconer@web-1",
                 time: 1_700_000_000,
                 expected: Expected::Absent,
+                signing_key: None,
             };
             let pushed = remote.push_report(&report).await.unwrap();
             assert!(pushed.changed);

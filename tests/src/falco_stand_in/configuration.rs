@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use falconer::falco::{Deadlines, FalcoSettings, documents};
+use falconer::falco::{Deadlines, FalcoSettings, Supervision, documents};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_config::{evaluate, included_paths, with_option};
 use serde_json::{Map, Value};
@@ -45,6 +45,8 @@ pub(super) fn load(options: &Options) -> Result<Load, Refused> {
         binary: PathBuf::new(),
         http: None,
         deadlines: Deadlines::default(),
+        supervision: Supervision::default(),
+        validate_as: None,
     };
     let chain = |error: &dyn std::error::Error| {
         std::iter::successors(Some(error), |error| error.source())

@@ -49,6 +49,9 @@ pub(super) fn serve(mut stream: impl Read + Write, shared: &Shared) -> io::Resul
             received: request.length,
             sent: bytes.len() as u64,
         });
+        if fault == Fault::Unanswered && request.target.ends_with("/git-receive-pack") {
+            return Ok(());
+        }
         write(&mut stream, &bytes, &fault, shared)?;
     }
     Ok(())

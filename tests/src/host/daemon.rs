@@ -62,11 +62,10 @@ impl Daemon {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
 
-    /// Asks it to stop and gives how it ended; panics when that takes longer than `deadline`.
+    /// Waits until it has ended by itself and gives how.
     #[track_caller]
-    pub fn stop(mut self, deadline: Duration) -> ExitStatus {
+    pub fn wait_ended(mut self, deadline: Duration) -> ExitStatus {
         let give_up = Instant::now() + deadline;
-        self.signal(Signal::TERM);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
@@ -74,6 +73,19 @@ impl Daemon {
             assert!(Instant::now() < give_up, "still there after {deadline:?}: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// How often it has begun to wait: after every pass, once what the pass itself changed is forgotten.
+    #[must_use]
+    pub fn rests(&self) -> usize {
+        self.log().matches("waits for a change").count()
+    }
+
+    /// Asks it to stop and gives how it ended; panics when that takes longer than `deadline`.
+    #[track_caller]
+    pub fn stop(self, deadline: Duration) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait_ended(deadline)
     }
 }
 
