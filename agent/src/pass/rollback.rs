@@ -70,7 +70,8 @@ impl RollbackError {
 }
 
 /// Goes back to generation `to`, or to the newest one before the live one that loads something else. What is left is held
-/// until the desired state changes. A pass that is under way is waited for, as long as `wait`. Gives the status, and whether the generation is live and good now.
+/// until the desired state changes. A pass that is under way is waited for, as long as `wait`. Gives the status, and
+/// whether the generation is live and good now.
 ///
 /// The wish is in the ledger before anything is changed, so that a pass after a crash goes on with it. Neither Git nor a
 /// registry is asked.
