@@ -12,8 +12,8 @@ mod reload;
 mod replace;
 mod rights;
 mod running;
-mod supervision;
 mod second_manager;
+mod supervision;
 mod web;
 
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ pub use reload::{Asked, Reloading, reload};
 pub use replace::adopt;
 pub use rights::Account;
 pub use running::{Falco, running};
-pub use supervision::{Supervision, restart, restarter, unit_arguments};
 pub use second_manager::{SecondManager, second_managers};
+pub use supervision::{Supervision, restart, restarter, unit_arguments};
 pub use web::{NoAnswer, loaded, loaded_versions};
 
 /// Where Falco is on this host.

@@ -376,7 +376,9 @@ fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, Setting
     let hint = "name a zone of the IANA database, or install the zone files (tzdata)";
     let unknown = windows.iter().find(|window| crate::zones::find(&window.zone).is_none());
     match unknown {
-        Some(window) => Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint)),
+        Some(window) => {
+            Err(files.refused("windows.zone", &format!("names the unknown time zone `{}`", window.zone), hint))
+        }
         None => Ok(windows),
     }
 }

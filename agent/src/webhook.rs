@@ -67,7 +67,9 @@ impl WebhookError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.source.kind() {
-            io::ErrorKind::AddrInUse => "another program listens there: choose another port under `[webhook]` in agent.toml",
+            io::ErrorKind::AddrInUse => {
+                "another program listens there: choose another port under `[webhook]` in agent.toml"
+            }
             _ => "correct `listen` under `[webhook]` in agent.toml",
         }
     }
@@ -161,11 +163,7 @@ async fn serve(listener: Listener, service: Arc<Service>) {
     }
 }
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    service: Arc<Service>,
-    _place: OwnedSemaphorePermit,
-) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>, _place: OwnedSemaphorePermit) {
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }

@@ -33,9 +33,8 @@ impl Backoff {
     /// hosts of a fleet would come back at the same moment.
     #[must_use]
     pub fn rest(self, chance: f64) -> Duration {
-        let doubled = |first: Duration| {
-            first.saturating_mul(2_u32.saturating_pow(self.failures.saturating_sub(1))).min(LONGEST)
-        };
+        let doubled =
+            |first: Duration| first.saturating_mul(2_u32.saturating_pow(self.failures.saturating_sub(1))).min(LONGEST);
         let chance = chance.clamp(0.0, 1.0);
         match self.remedy {
             None | Some(Remedy::Author) => Duration::ZERO,

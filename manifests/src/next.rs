@@ -163,7 +163,10 @@ pub fn deaf_verdict(deaf: &Deaf, before: Verdict) -> Verdict {
     let (condition, reason, hint) = match deaf.asked {
         true => (
             Condition::Failed,
-            format!("falco_unhealthy: generation {generation} is complete on disk, and Falco does not run with it: {}", deaf.reason),
+            format!(
+                "falco_unhealthy: generation {generation} is complete on disk, and Falco does not run with it: {}",
+                deaf.reason
+            ),
             "look at Falco's own log and start it again; it is not asked again until something changes",
         ),
         false => (

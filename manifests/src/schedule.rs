@@ -112,7 +112,10 @@ impl Schedule {
             Some(rest) => {
                 let (name, fields) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
                 let hint = "name a zone of the IANA database, e.g. Europe/Berlin; the system's zone files (tzdata) must be there";
-                (zones(name).ok_or_else(|| refused(format!("names the unknown time zone `{name}`"), hint))?, fields.trim())
+                (
+                    zones(name).ok_or_else(|| refused(format!("names the unknown time zone `{name}`"), hint))?,
+                    fields.trim(),
+                )
             }
         };
         if let Some(span) = fields.strip_prefix("@every") {
@@ -125,7 +128,8 @@ impl Schedule {
         }
         let hint = "write five fields (minute, hour, day of month, month, day of week), e.g. `30 4 * * mon-fri`, or @hourly, @daily, @every 6h";
         let fields = pattern::standard(fields).map_err(|problem| refused(problem.to_string(), hint))?;
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(false).build();
+        let parser =
+            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(false).build();
         let pattern = parser.parse(&fields).map_err(|error| refused(format!("is no time of cron ({error})"), hint))?;
         let calendar = Calendar { pattern, zone };
         if calendar.after(Timestamp::UNIX_EPOCH).is_none() {
@@ -140,7 +144,8 @@ impl Schedule {
         match self {
             Self::Every(period) => *period,
             Self::Calendar(calendar) => {
-                let mut times = core::iter::successors(calendar.after(Timestamp::UNIX_EPOCH), |time| calendar.after(*time));
+                let mut times =
+                    core::iter::successors(calendar.after(Timestamp::UNIX_EPOCH), |time| calendar.after(*time));
                 let mut last = times.next();
                 let gaps = times.take(GAPS).filter_map(|time| Some(time.duration_since(last.replace(time)?)));
                 let longest = gaps.max().and_then(|gap| Duration::try_from(gap).ok());

@@ -44,9 +44,10 @@ pub(super) async fn suspend(arguments: &Arguments, printer: Printer, asked: &Sus
     let settings = host::settings(arguments)?;
     let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
     let until = match asked.lasts {
-        Some(lasts) => Some(now.checked_add(lasts).map_err(|error| {
-            Failure::of(error, Remedy::Operator, Some("name a shorter time".to_string()))
-        })?),
+        Some(lasts) => Some(
+            now.checked_add(lasts)
+                .map_err(|error| Failure::of(error, Remedy::Operator, Some("name a shorter time".to_string())))?,
+        ),
         None => asked.until,
     };
     if until.is_some_and(|until| until <= now) {

@@ -53,12 +53,14 @@ impl DaemonError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Second { path, .. } => format!(
-                "ask it for a pass with `falconer sync`, or stop it first (it holds {})",
-                path.display()
-            ),
+            Self::Second { path, .. } => {
+                format!("ask it for a pass with `falconer sync`, or stop it first (it holds {})", path.display())
+            }
             Self::Runtime { path, .. } => {
-                format!("make {} a directory of mode 0755 that belongs to falconer's user, or set `runtime` under `[paths]` in agent.toml", path.display())
+                format!(
+                    "make {} a directory of mode 0755 that belongs to falconer's user, or set `runtime` under `[paths]` in agent.toml",
+                    path.display()
+                )
             }
             Self::Socket(error) => error.hint().to_string(),
             Self::Webhook(error) => error.hint().to_string(),

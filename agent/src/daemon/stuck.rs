@@ -72,7 +72,8 @@ fn look(shared: &Shared) {
 #[expect(clippy::exit, reason = "nothing else can be relied on to end any more; a crash between two steps is safe")]
 fn end() -> ! {
     tracing::error!(
-        hint = "look for a disk or a program that does not answer, or raise `deadline` under `[schedule]` in agent.toml",
+        hint =
+            "look for a disk or a program that does not answer, or raise `deadline` under `[schedule]` in agent.toml",
         "the pass has not ended within its deadline; falconer ends, to be started again"
     );
     std::process::exit(1);

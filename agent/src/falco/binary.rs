@@ -71,9 +71,9 @@ pub async fn dry_run(settings: &FalcoSettings, candidate: &str, directory: &Path
         return DryRun::CannotRun(format!("there is no {}", settings.binary.display()));
     }
     let readable = [directory, &settings.config_file, &settings.binary];
-    let nobody = settings.validate_as.filter(|account| {
-        rustix::process::geteuid().is_root() && readable.iter().all(|path| account.may_read(path))
-    });
+    let nobody = settings
+        .validate_as
+        .filter(|account| rustix::process::geteuid().is_root() && readable.iter().all(|path| account.may_read(path)));
     if let Some(nobody) = nobody {
         match dry_run_as(settings, candidate, directory, arguments, Some(nobody)).await {
             // Not a word about the rules: it may lack a right that Falco has.

@@ -33,7 +33,13 @@ impl Account {
         let Ok(path) = fs_err::canonicalize(path) else { return true };
         path.ancestors().enumerate().all(|(depth, part)| {
             fs_err::metadata(part).is_ok_and(|found| {
-                let needed = if depth > 0 { 0o001 } else if found.is_dir() { 0o005 } else { 0o004 };
+                let needed = if depth > 0 {
+                    0o001
+                } else if found.is_dir() {
+                    0o005
+                } else {
+                    0o004
+                };
                 found.mode() & needed == needed
             })
         })

@@ -135,12 +135,12 @@ pub(super) async fn apply(
                 Err(not) => return Ok(not),
             },
             Step::Prune { generations, plugins, blobs, strays } => {
-                let removed = generations
+                let mut removed = generations
                     .iter()
                     .map(|generation| state.remove_generation(*generation))
                     .chain(plugins.iter().map(|plugin| state.remove_plugin(plugin)))
                     .chain(strays.iter().map(|stray| state.remove_stray(stray)));
-                removed.map(or_left_behind).collect::<Result<(), _>>()?;
+                removed.try_for_each(or_left_behind)?;
                 for blob in blobs {
                     state.store().remove_blob(blob)?;
                 }

@@ -41,8 +41,7 @@ pub struct Request {
 
 impl Request {
     /// The pass that comes on time.
-    pub const ORDINARY: Self =
-        Self { refresh: Refresh::WhenOld, reach: Reach::Everybody, windows: Windows::Kept };
+    pub const ORDINARY: Self = Self { refresh: Refresh::WhenOld, reach: Reach::Everybody, windows: Windows::Kept };
     /// A look at the host alone.
     pub const HOST: Self = Self { reach: Reach::Host, ..Self::ORDINARY };
 }

@@ -15,9 +15,9 @@ use falconer_manifests::resolve::{Platforms, Previous, Terms, Update, staleness}
 use falconer_manifests::revision::Revision;
 
 use super::admitted::{admitted, facts};
+use super::gate::Gates;
 use super::lookup::Resolved;
 use super::observe::Host;
-use super::gate::Gates;
 use super::request::{Reach, Refresh, Request};
 use super::{Agent, PassError};
 use crate::git::{Lineage, Repository};
@@ -189,9 +189,7 @@ async fn resolved(
         return kept.filter(answers).ok_or(not_asking);
     }
     let is_good = |kept: &Lockfile| {
-        request.refresh == Refresh::WhenOld
-            && answers(kept)
-            && host.observed.ledger.resolved_at.is_some_and(is_young)
+        request.refresh == Refresh::WhenOld && answers(kept) && host.observed.ledger.resolved_at.is_some_and(is_young)
     };
     match kept.clone().filter(is_good) {
         Some(kept) if !agent.settings.repository.follow_tags || agent.sources.still_names(&kept).await? => Ok(kept),

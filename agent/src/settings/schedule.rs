@@ -30,10 +30,11 @@ pub(super) fn check(files: &Files<'_>, written: Written) -> Result<Schedule, Set
     let when = match (written.every, &written.cron) {
         (None, None) => When::Every(EVERY),
         (Some(Period(every)), None) if every >= LEAST => When::Every(every),
-        (Some(_), None) => return Err(files.refused("schedule.every", "is less than a second", "write it like 5m or 90s")),
-        (None, Some(cron)) => When::cron(cron, &zones::local(), &zones::find).map_err(|error| {
-            files.refused("schedule.cron", &error.to_string(), error.hint)
-        })?,
+        (Some(_), None) => {
+            return Err(files.refused("schedule.every", "is less than a second", "write it like 5m or 90s"));
+        }
+        (None, Some(cron)) => When::cron(cron, &zones::local(), &zones::find)
+            .map_err(|error| files.refused("schedule.cron", &error.to_string(), error.hint))?,
         (Some(_), Some(_)) => {
             return Err(files.refused("schedule.cron", "stands beside `every`", "say one of the two"));
         }

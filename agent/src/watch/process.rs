@@ -35,7 +35,10 @@ impl Process {
 ///
 /// # Errors
 /// When the kernel cannot tell of such a descriptor.
-#[expect(deprecated, reason = "what follows it is unsafe, for types that may change their descriptor; an OwnedFd keeps it")]
+#[expect(
+    deprecated,
+    reason = "what follows it is unsafe, for types that may change their descriptor; an OwnedFd keeps it"
+)]
 pub fn readable(file: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(file, Interest::READABLE)
 }

@@ -72,7 +72,9 @@ impl<'a> Look<'a> {
         let (rank, name) = rank(step);
         let mut broken = Vec::new();
         if rank < self.last_rank {
-            broken.push("steps come in the order fetch, place, stage, validate, activate, ask, confirm, prune".to_string());
+            broken.push(
+                "steps come in the order fetch, place, stage, validate, activate, ask, confirm, prune".to_string(),
+            );
         }
         self.last_rank = rank;
         match step {
@@ -177,7 +179,8 @@ impl<'a> Look<'a> {
         if self.asked {
             broken.push("one change is one reload or one restart".to_string());
         }
-        if self.live().is_none_or(|generation| self.active != Some(generation) && !is_intact(self.observed, generation)) {
+        if self.live().is_none_or(|generation| self.active != Some(generation) && !is_intact(self.observed, generation))
+        {
             broken.push("Falco is asked after a complete generation is durably live".to_string());
         }
         self.asked = true;

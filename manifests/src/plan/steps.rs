@@ -112,9 +112,9 @@ fn engine(record: &Record) -> Option<&str> {
 /// The one that Falco was given before this generation.
 fn engine_before<'a>(record: &'a Record, observed: &'a Observed) -> Option<&'a str> {
     let others = [observed.ledger.trial, observed.ledger.good].into_iter().flatten();
-    let other = others.filter(|number| *number != record.generation).find_map(|number| {
-        observed.generations.get(&number)?.record.as_ref()
-    });
+    let other = others
+        .filter(|number| *number != record.generation)
+        .find_map(|number| observed.generations.get(&number)?.record.as_ref());
     let host = observed.falco.engine.as_deref();
     match other {
         Some(other) => engine(other).or(host),

@@ -29,7 +29,8 @@ impl Days {
     /// # Errors
     /// [`Malformed`]
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let refused = |problem| Malformed { what: "days", value: text.into(), problem, hint: "write mon-fri, or sat, sun" };
+        let refused =
+            |problem| Malformed { what: "days", value: text.into(), problem, hint: "write mon-fri, or sat, sun" };
         let mut days = 0;
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -67,7 +68,9 @@ fn place(name: &str) -> Option<u8> {
 pub fn parse_time(text: &str) -> Result<Time, Malformed> {
     let time = || {
         let (hour, minute) = text.split_once(':')?;
-        let number = |text: &str| text.parse::<i8>().ok().filter(|_| text.len() == 2 && text.starts_with(|c: char| c.is_ascii_digit()));
+        let number = |text: &str| {
+            text.parse::<i8>().ok().filter(|_| text.len() == 2 && text.starts_with(|c: char| c.is_ascii_digit()))
+        };
         match (number(hour)?, number(minute)?) {
             (24, 0) => Some(Time::midnight()),
             (hour, minute) => Time::new(hour, minute, 0, 0).ok(),

@@ -108,7 +108,8 @@ fn some_window() -> impl Strategy<Value = Window> {
     let place = (1_u8..128, 0_i8..24, 0_i8..60, 0_i8..24, 0_i8..60);
     (any::<bool>(), place, 0..zones.len()).prop_map(move |(allow, (days, h1, m1, h2, m2), zone)| {
         let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-        let named: Vec<_> = names.iter().enumerate().filter(|(day, _)| days & (1 << day) != 0).map(|(_, n)| *n).collect();
+        let named: Vec<_> =
+            names.iter().enumerate().filter(|(day, _)| days & (1 << day) != 0).map(|(_, n)| *n).collect();
         Window {
             effect: if allow { Effect::Allow } else { Effect::Deny },
             acts: vec![Act::Apply],

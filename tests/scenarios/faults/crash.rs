@@ -104,7 +104,13 @@ fn all(syncs: &Syncs) -> Vec<Told> {
                     let next = left.lock().unwrap().pop();
                     let Some(make) = next else { break };
                     let story = tell(&make(), syncs);
-                    eprintln!("DBG {:?} {} {} states {:#?}", std::time::Instant::now(), story.name, story.found.states, story.found.broken);
+                    eprintln!(
+                        "DBG {:?} {} {} states {:#?}",
+                        std::time::Instant::now(),
+                        story.name,
+                        story.found.states,
+                        story.found.broken
+                    );
                     told.lock().unwrap().push(story);
                 }
             });

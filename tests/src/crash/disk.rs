@@ -269,7 +269,11 @@ impl Disk {
             }
         }
         let mut distinct: Vec<Held> = Vec::new();
-        all.into_iter().for_each(|held| if !distinct.contains(&held) { distinct.push(held) });
+        all.into_iter().for_each(|held| {
+            if !distinct.contains(&held) {
+                distinct.push(held)
+            }
+        });
         distinct
     }
 
@@ -282,7 +286,9 @@ impl Disk {
 
     fn act(&mut self, directory: &Path, changes: Vec<(OsString, Option<Inode>)>) {
         let inode = self.find(directory).unwrap_or_else(|| panic!("no {} on the disk", directory.display()));
-        let Node::Directory { since, now, .. } = &mut self.nodes[inode] else { panic!("{directory:?} is no directory") };
+        let Node::Directory { since, now, .. } = &mut self.nodes[inode] else {
+            panic!("{directory:?} is no directory")
+        };
         let act = Act(changes);
         act.apply(now);
         since.push(act);

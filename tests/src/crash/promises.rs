@@ -45,7 +45,10 @@ impl Before {
         say("I1 what is live is complete", incomplete_live(view, state));
         say("I1 what Falco would load is there", unloadable(view, state));
         say("I2 the good generation is complete", ledger.and_then(|ledger| incomplete_good(view, state, ledger)));
-        say("I2 the good generation can be built again", ledger.and_then(|ledger| not_rebuildable(view, state, ledger)));
+        say(
+            "I2 the good generation can be built again",
+            ledger.and_then(|ledger| not_rebuildable(view, state, ledger)),
+        );
         let half = ledger.map(|ledger| half_generations(view, state, ledger)).unwrap_or_default();
         half.into_iter().for_each(|half| say("I2 a generation to go back to is complete", Some(half)));
         say("I3 what is live is good or on trial", unknown_live(view, state));

@@ -167,7 +167,13 @@ fn event(line: &str) -> Option<Event> {
         let writes = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"].iter().any(|flag| flags(text, flag));
         let (creates, truncates) = (flags(text, "O_CREAT"), flags(text, "O_TRUNC"));
         assert!(!flags(text, "O_TMPFILE") && !(writes && flags(text, "O_APPEND")), "not in the model: {line}");
-        writes.then(|| Event::Open { descriptor: number, path, creates, truncates, mode: octal(argument(flags_at + 1)) })
+        writes.then(|| Event::Open {
+            descriptor: number,
+            path,
+            creates,
+            truncates,
+            mode: octal(argument(flags_at + 1)),
+        })
     };
     Some(match name {
         "open" => open(1)?,
@@ -212,7 +218,8 @@ fn event(line: &str) -> Option<Event> {
         }
         // What goes to sockets and pipes is no matter of the disk.
         "writev" | "pwritev" | "pwritev2" | "sendfile" | "splice" | "copy_file_range" => {
-            let any_file = arguments.iter().filter_map(|argument| descriptor(argument)).any(|(_, path)| path.is_absolute());
+            let any_file =
+                arguments.iter().filter_map(|argument| descriptor(argument)).any(|(_, path)| path.is_absolute());
             assert!(!any_file, "not in the model: {line}");
             return None;
         }

@@ -122,7 +122,10 @@ impl Replay {
                     (None, true) => disk.create(path, *mode & !self.umask),
                     (Some(inode), _) => inode,
                 };
-                if *truncates && there.is_some() && disk.held(inode).is_some_and(|held| !held.content.0.bytes().is_empty()) {
+                if *truncates
+                    && there.is_some()
+                    && disk.held(inode).is_some_and(|held| !held.content.0.bytes().is_empty())
+                {
                     disk.truncate(inode, 0);
                 }
                 self.descriptors.insert(*descriptor, inode);
@@ -164,7 +167,11 @@ impl Replay {
                 let last = self.last.remove(&inode);
                 let is_first = path == self.state && !std::mem::replace(&mut self.locked, true);
                 let last = if is_first { Some("the lock was taken".into()) } else { last };
-                format!("directory {}, {}", self.class(&path), last.map_or("as it was".into(), |last| format!("after {last}")))
+                format!(
+                    "directory {}, {}",
+                    self.class(&path),
+                    last.map_or("as it was".into(), |last| format!("after {last}"))
+                )
             }
             _ => self.class(&path),
         };

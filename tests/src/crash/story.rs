@@ -119,22 +119,20 @@ impl Recorded {
         let falco_yaml = |view: &View<'_>| view.file(Path::new("etc/falco.yaml")).map(|file| file.key());
         let (live_now, good_now, falco_now) = (live_number(&now, state), good(&now), falco_yaml(&now));
         let mut broken = None;
-        states::each(&mut replay.disk, &mut HashSet::new(), 1, |view| {
-            match who {
-                Told::Falco if live_number(view, state) != live_now => {
-                    broken = Some("I8 Falco is told to load what a crash may take back".to_owned());
-                }
-                Told::Reports if good(view) != good_now => {
-                    broken = Some("I9 a generation is reported good and a crash may take that back".to_owned());
-                }
-                Told::Operator if (live_number(view, state), good(view)) != (live_now.clone(), good_now) => {
-                    broken = Some("I9 an answer tells what a crash may take back".to_owned());
-                }
-                Told::Operator if falco_yaml(view) != falco_now => {
-                    broken = Some("I9 an adoption is answered and a crash may take it back".to_owned());
-                }
-                Told::Falco | Told::Operator | Told::Reports => {}
+        states::each(&mut replay.disk, &mut HashSet::new(), 1, |view| match who {
+            Told::Falco if live_number(view, state) != live_now => {
+                broken = Some("I8 Falco is told to load what a crash may take back".to_owned());
             }
+            Told::Reports if good(view) != good_now => {
+                broken = Some("I9 a generation is reported good and a crash may take that back".to_owned());
+            }
+            Told::Operator if (live_number(view, state), good(view)) != (live_now.clone(), good_now) => {
+                broken = Some("I9 an answer tells what a crash may take back".to_owned());
+            }
+            Told::Operator if falco_yaml(view) != falco_now => {
+                broken = Some("I9 an adoption is answered and a crash may take it back".to_owned());
+            }
+            Told::Falco | Told::Operator | Told::Reports => {}
         });
         broken
     }

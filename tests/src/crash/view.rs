@@ -118,9 +118,10 @@ impl<'a> View<'a> {
             let text = match &self.disk.nodes[inode] {
                 Node::Link(target) => format!("-> {}", target.display()),
                 Node::Directory { mode, .. } => format!("directory {mode:o}"),
-                Node::File { .. } => {
-                    self.held(inode).map(|held| format!("{} {:o}", held.content.0.digest(), held.mode)).unwrap_or_default()
-                }
+                Node::File { .. } => self
+                    .held(inode)
+                    .map(|held| format!("{} {:o}", held.content.0.digest(), held.mode))
+                    .unwrap_or_default(),
             };
             found.insert(path.to_owned(), text);
         });

@@ -59,12 +59,7 @@ fn story(name: &'static str, host: Host, recovers: fn(&Host)) -> Story {
     told_of(name, Box::new(Alone(host)), passes, recovers)
 }
 
-fn told_of(
-    name: &'static str,
-    host: Box<dyn Deref<Target = Host>>,
-    passes: Vec<Pass>,
-    recovers: fn(&Host),
-) -> Story {
+fn told_of(name: &'static str, host: Box<dyn Deref<Target = Host>>, passes: Vec<Pass>, recovers: fn(&Host)) -> Story {
     Story { name, host, state: "state", somebody: None, excused: &[], passes, recovers }
 }
 
@@ -245,7 +240,8 @@ fn report() -> Story {
 fn wish_for_plugin(host: &Host, n: u32) {
     host.write("policy.toml", "config_keys = [\"priority\"]\nplugins = [\"acme\"]\n");
     host.write("libacme.so", &format!("library {n}"));
-    let push = format!("artifact push oci:plugin:{n}.0.0 libacme.so --type plugin --platform linux/amd64 --version {n}.0.0");
+    let push =
+        format!("artifact push oci:plugin:{n}.0.0 libacme.so --type plugin --platform linux/amd64 --version {n}.0.0");
     let _pushed = host.falconer(push.split(' ')).ended_with(0);
     let fleet = falconer_tests::host::fleet_yaml("1.0.0")
         .replace("rules_files:", &format!("  acme: {{ref: \"oci:plugin\", version: \"{n}.0.0\"}}\nrules_files:"));
