@@ -92,8 +92,8 @@ async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Re
         Command::Doctor => doctor::doctor(arguments, printer).await,
         Command::History => history::history(arguments, printer),
         Command::Diff { generation } => diff::diff(arguments, printer, *generation).await,
-        Command::Rollback { undo: true, .. } => rollback::undo(arguments, printer).await,
-        Command::Rollback { generation, .. } => rollback::rollback(arguments, printer, *generation).await,
+        Command::Rollback { undo: true, wait, .. } => rollback::undo(arguments, printer, *wait).await,
+        Command::Rollback { generation, wait, .. } => rollback::rollback(arguments, printer, *generation, *wait).await,
         Command::Adopt { dry_run } => host::adopt(arguments, printer, *dry_run).await,
         Command::Check(check) => check::check(arguments, printer, check).await,
         Command::Eject { dry_run, restore, to } => {

@@ -460,10 +460,12 @@ async fn observe_again(agent: &Agent, state: &StateDirectory, before: &Host) -> 
 }
 
 fn keep_ledger(state: &Locked, ledger: &Ledger) -> Result<(), PassError> {
-    let text =
-        ledger.render().map_err(|error| PassError::Render { document: "the ledger", reason: error.to_string() })?;
-    state.replace_document(Document::Ledger, text.as_bytes())?;
+    state.replace_document(Document::Ledger, ledger_text(ledger)?.as_bytes())?;
     Ok(())
+}
+
+fn ledger_text(ledger: &Ledger) -> Result<String, PassError> {
+    ledger.render().map_err(|error| PassError::Render { document: "the ledger", reason: error.to_string() })
 }
 
 fn status_error(error: &PassError) -> StatusError {

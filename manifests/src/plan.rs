@@ -217,9 +217,10 @@ pub fn plan(
     let first = observed.ledger.good.is_none() && (placed.is_none() || !damage.is_empty());
     let intended = placed.is_some_and(|record| !record.composition.is_same_as(wanted));
     let rebuild = first || intended || damage.iter().any(|drift| policy.heals(drift.kind));
-    // What `current` names stays until it names something else.
+    // What `current` names stays until it names something else, and what is just placed there stays.
     let in_use = |path: &RelativePath| {
-        !rebuild && matches!(&observed.current, Pointer::Generation(number) if number.directory() == *path)
+        wanted.plugins.iter().any(|plugin| plugin.directory == *path)
+            || !rebuild && matches!(&observed.current, Pointer::Generation(number) if number.directory() == *path)
     };
     let removed = strays(observed).filter(|(path, _)| policy.heals(DriftKind::Extra) && !in_use(path));
     let (strays, removed): (Vec<_>, Vec<_>) = removed.map(|(path, drift)| (path.clone(), drift)).unzip();

@@ -1,6 +1,11 @@
 //! Somebody changes what falconer has placed: it is found, said, and put right; what is not falconer's is left alone.
 
 mod acts;
+mod immutable;
+mod kinds;
+mod plugins;
+mod second_manager;
+mod strays;
 
 use std::path::Path;
 
@@ -111,7 +116,7 @@ fn what_belongs_to_another_user_is_healed() {
     let host = placed();
     for path in [RULES_FILE, "rules", ""] {
         let give_away = |_: &Path, live: &Path| std::os::unix::fs::chown(live.join(path), Some(65534), None).unwrap();
-        tell(&host, &format!("`{path}` is given away"), &give_away, "mode", Some(path));
+        tell(&host, &format!("`{path}` is given away"), &give_away, "owner", Some(path));
     }
 }
 

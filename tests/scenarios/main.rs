@@ -21,3 +21,4 @@ mod registry_room;
 mod report;
 mod resolving;
 mod updates;
+mod ways_back;

@@ -143,6 +143,9 @@ away until the repository asks for something else.")]
         /// Forget an earlier rollback, so that the next pass brings the desired state back
         #[arg(long, conflicts_with = "generation")]
         undo: bool,
+        /// How long a pass that is under way is waited for; then this ends with 75
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+        wait: std::time::Duration,
     },
     /// Point falco.yaml at what falconer places: the one edit of a file that is not its own
     Adopt {

@@ -1,5 +1,7 @@
 //! `falconer rollback`.
 
+use std::time::Duration;
+
 use falconer_manifests::generation::GenerationNumber;
 use serde_json::json;
 
@@ -10,9 +12,14 @@ use super::print::Printer;
 use crate::daemon::now;
 use crate::pass::{self, RollbackError};
 
-pub(super) async fn rollback(arguments: &Arguments, printer: Printer, generation: Option<u64>) -> Result<u8, Failure> {
+pub(super) async fn rollback(
+    arguments: &Arguments,
+    printer: Printer,
+    generation: Option<u64>,
+    wait: Duration,
+) -> Result<u8, Failure> {
     let mut agent = agent(arguments)?;
-    let (status, reached) = pass::rollback(&mut agent, generation.map(GenerationNumber), now()).await?;
+    let (status, reached) = pass::rollback(&mut agent, generation.map(GenerationNumber), wait, now()).await?;
     if let Some(error) = &status.error {
         tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
     }
@@ -20,9 +27,9 @@ pub(super) async fn rollback(arguments: &Arguments, printer: Printer, generation
     Ok(if reached { 0 } else { super::FAILURE })
 }
 
-pub(super) async fn undo(arguments: &Arguments, printer: Printer) -> Result<u8, Failure> {
+pub(super) async fn undo(arguments: &Arguments, printer: Printer, wait: Duration) -> Result<u8, Failure> {
     let agent = agent(arguments)?;
-    let undone = pass::undo_rollback(&agent).await?;
+    let undone = pass::undo_rollback(&agent, wait).await?;
     let text = match &undone {
         Some(held) => format!("no longer: {held}\nthe next pass brings the desired state back"),
         None => "nothing was rolled back by hand".to_string(),

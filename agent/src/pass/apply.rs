@@ -20,7 +20,7 @@ use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
 use super::wanted::{RULES_CAP, repository_file};
-use super::{Agent, PassError, attachment, keep_ledger};
+use super::{Agent, PassError, attachment, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
 use crate::falco::{self, Account, Asked, DryRun, Expected, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
@@ -44,6 +44,7 @@ pub(super) async fn apply(
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
     let mut fetched = false;
+    let mut activated = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut record: Option<Record> = None;
     let mut asked: Option<Reloading> = None;
@@ -93,6 +94,7 @@ pub(super) async fn apply(
                     tracing::warn!(%displaced, "something else was in the place of `current` and was moved aside");
                 }
                 tracing::info!(%generation, "live on disk");
+                activated = true;
             }
             Step::Edit { generation } => {
                 let known = || host.observed.generations.get(generation)?.record.clone();
@@ -101,6 +103,9 @@ pub(super) async fn apply(
             }
             Step::Reload { pid, started } => {
                 let Some(process) = found(host, *pid, *started) else { continue };
+                if !activated {
+                    require_memory(state, host)?;
+                }
                 tracing::info!(pid, "asking Falco to reload");
                 match falco::reload(&agent.falco, process).await {
                     Ok(sent) => asked = Some(sent),
@@ -113,6 +118,9 @@ pub(super) async fn apply(
             }
             Step::Restart { by, pid, started, because } => {
                 let Some(process) = found(host, *pid, *started) else { continue };
+                if !activated {
+                    require_memory(state, host)?;
+                }
                 tracing::info!(pid, %by, because, "restarting Falco");
                 match falco::restart(&agent.falco, by, process).await {
                     Ok(sent) => asked = Some(sent),
@@ -137,12 +145,12 @@ pub(super) async fn apply(
                 Err(not) => return Ok(not),
             },
             Step::Prune { generations, plugins, blobs, strays } => {
-                let removed = generations
+                let mut removed = generations
                     .iter()
                     .map(|generation| state.remove_generation(*generation))
                     .chain(plugins.iter().map(|plugin| state.remove_plugin(plugin)))
                     .chain(strays.iter().map(|stray| state.remove_stray(stray)));
-                removed.map(or_left_behind).collect::<Result<(), _>>()?;
+                removed.try_for_each(or_left_behind)?;
                 for blob in blobs {
                     state.store().remove_blob(blob)?;
                 }
@@ -152,6 +160,12 @@ pub(super) async fn apply(
         }
     }
     Ok(outcome)
+}
+
+/// Writes the ledger as it is before Falco is asked for something. What comes of that must be kept, or it would be asked
+/// again by every pass.
+fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
+    Ok(state.rewrite_ledger(ledger_text(&host.observed.ledger)?.as_bytes())?)
 }
 
 /// What somebody has made immutable is in nobody's way: what is live is not undone for it.

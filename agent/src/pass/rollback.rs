@@ -16,8 +16,6 @@ use super::observe::{observe, observe_with};
 use super::{Agent, Intent, PassError, carry_out, events, keep_ledger, own_repository};
 use crate::store::{Locked, StateDirectory, StoreError};
 
-/// How long a pass that is under way is waited for.
-const WAIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -72,7 +70,8 @@ impl RollbackError {
 }
 
 /// Goes back to generation `to`, or to the newest one before the live one that loads something else. What is left is held
-/// until the desired state changes. Gives the status, and whether the generation is live and good now.
+/// until the desired state changes. A pass that is under way is waited for, as long as `wait`. Gives the status, and
+/// whether the generation is live and good now.
 ///
 /// The wish is in the ledger before anything is changed, so that a pass after a crash goes on with it. Neither Git nor a
 /// registry is asked.
@@ -82,9 +81,10 @@ impl RollbackError {
 pub async fn rollback(
     agent: &mut Agent,
     to: Option<GenerationNumber>,
+    wait: Duration,
     now: u64,
 ) -> Result<(Status, bool), RollbackError> {
-    let state = lock(agent).await?;
+    let state = lock(agent, wait).await?;
     let repository = own_repository(&state)?;
     let first = observe(agent, &state).await?;
     super::refuse_where_ejected(&first)?;
@@ -121,8 +121,8 @@ pub async fn rollback(
 ///
 /// # Errors
 /// When the state directory cannot be read or written to.
-pub async fn undo_rollback(agent: &Agent) -> Result<Option<String>, PassError> {
-    let state = lock(agent).await?;
+pub async fn undo_rollback(agent: &Agent, wait: Duration) -> Result<Option<String>, PassError> {
+    let state = lock(agent, wait).await?;
     let ledger = super::observe::ledger(&state)?;
     let held = ledger.rollback().map(falconer_manifests::ledger::Held::sentence);
     if held.is_some() {
@@ -157,10 +157,10 @@ fn target(
     Ok((from, target.generation))
 }
 
-/// Takes the lock; a pass that is under way is waited for.
-async fn lock(agent: &Agent) -> Result<Locked, PassError> {
+/// Takes the lock; a pass that is under way is waited for, as long as `wait`.
+async fn lock(agent: &Agent, wait: Duration) -> Result<Locked, PassError> {
     let path = Path::new(agent.settings.state.as_str());
-    let give_up = tokio::time::Instant::now() + WAIT;
+    let give_up = tokio::time::Instant::now() + wait;
     loop {
         match StateDirectory::open(path)?.lock() {
             Err(StoreError::Busy { .. }) if tokio::time::Instant::now() < give_up => tokio::time::sleep(LOOK).await,

@@ -92,6 +92,16 @@ impl Locked {
         Ok(true)
     }
 
+    /// Writes the ledger anew, whatever it was before, durably: who asks for something that must be remembered afterwards
+    /// finds out before whether it can be.
+    ///
+    /// # Errors
+    /// When a step fails. The ledger is then the old one, or the new one that may not be durable.
+    pub fn rewrite_ledger(&self, content: &[u8]) -> Result<(), StoreError> {
+        let document = Document::Ledger;
+        Ok(self.root.replace_file(document.name(), document.temporary(), content)?)
+    }
+
     /// Creates a file in the work directory that only we may read, and that is gone when the value is. `name` is a single
     /// path part.
     ///

@@ -94,9 +94,7 @@ impl StateDirectory {
             let Some(directory) = self.subdirectory(place)? else { continue };
             for name in directory.names(ENTRIES_CAP)? {
                 let Some(status) = directory.stat(&name)? else { continue };
-                let is_directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-                let named_by_us = name.to_str().is_some_and(|name| is_ours(name) && is_directory);
-                if named_by_us || is_temporary(&name) {
+                if name.to_str().is_some_and(is_ours) || is_temporary(&name) {
                     continue;
                 }
                 if let Some(path) = relative_path(place, &name) {
