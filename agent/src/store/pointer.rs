@@ -47,8 +47,7 @@ impl Locked {
     /// Lets `current` name `number`, durably. What is no link of any kind is moved aside, not deleted.
     pub(super) fn point_to(&self, number: GenerationNumber) -> Result<Activation, StoreError> {
         if self.current()? == Pointer::Generation(number) {
-            // It may have been renamed by a run that was killed before it could sync.
-            self.root.sync()?;
+            // Where a run was killed before it could sync this, taking the lock has done it.
             return Ok(Activation { changed: false, displaced: None });
         }
         self.clear_temporary_link()?;
