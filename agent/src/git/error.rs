@@ -1,8 +1,7 @@
 //! What can go wrong between us and a repository, and who can end it.
 
-mod text;
-
 mod remedy;
+mod text;
 
 use std::path::PathBuf;
 use std::time::Duration;
