@@ -155,20 +155,29 @@ pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -
     let mut host = observe(agent, &state).await?;
     refuse_where_ejected(&host)?;
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
-    let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
-    let plan = match &intent.wanted {
-        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
-        None => None,
+    let held_back = gates.waiting(agent, &host, &intent)?;
+    let plan_for = |intent: &Intent| -> Result<Option<Plan>, PassError> {
+        let Some(wanted) = &intent.wanted else { return Ok(None) };
+        Ok(Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?))
     };
+    let (plan, meanwhile) = match (&held_back, &intent.waiting) {
+        (Some(waiting), _) => (plan_for(&intent)?, plan_for(&Intent::kept_up(waiting, &host, None))?),
+        // What waits is not known yet.
+        (None, Some(_)) => (None, plan_for(&intent)?),
+        (None, None) => (plan_for(&intent)?, None),
+    };
+    let waiting = held_back.or(intent.waiting);
     let notes = notes::notes(agent, &host, state.leftovers());
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, notes, waiting })
+    Ok(Preview { plan, meanwhile, held: intent.held, failure: intent.failure, notes, waiting })
 }
 
 /// What the next pass would do.
 #[derive(Debug)]
 pub struct Preview {
-    /// The plan; `None` when there is nothing to plan for.
+    /// The plan; `None` when there is nothing to plan for, or what waits cannot be known.
     pub plan: Option<Plan>,
+    /// What is done while something waits; `None` when nothing waits, or nothing may be changed at all.
+    pub meanwhile: Option<Plan>,
     /// What keeps the desired state from being tried.
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
@@ -243,6 +252,15 @@ impl Intent {
     fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
         let wanted = host.observed.fallback().map(|record| record.composition.clone());
         Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
+    }
+
+    /// What is done while `waiting` holds a change back: the last good generation is kept up, or nothing is touched.
+    fn kept_up(waiting: &Waiting, host: &Host, failure: Option<StatusError>) -> Self {
+        let kept = match waiting.heals {
+            true => Self::last_good(host, failure),
+            false => Self { wanted: None, target: Target::LastGood, held: None, failure, waiting: None },
+        };
+        Self { waiting: Some(waiting.clone()), ..kept }
     }
 }
 
