@@ -156,20 +156,29 @@ pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -
     let mut host = observe(agent, &state).await?;
     refuse_where_ejected(&host)?;
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
-    let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
-    let plan = match &intent.wanted {
-        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
-        None => None,
+    let held_back = gates.waiting(agent, &host, &intent)?;
+    let plan_for = |intent: &Intent| -> Result<Option<Plan>, PassError> {
+        let Some(wanted) = &intent.wanted else { return Ok(None) };
+        Ok(Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?))
     };
+    let (plan, meanwhile) = match (&held_back, &intent.waiting) {
+        (Some(waiting), _) => (plan_for(&intent)?, plan_for(&Intent::kept_up(waiting, &host, None))?),
+        // What waits is not known yet.
+        (None, Some(_)) => (None, plan_for(&intent)?),
+        (None, None) => (plan_for(&intent)?, None),
+    };
+    let waiting = held_back.or(intent.waiting);
     let notes = notes::notes(agent, &host, state.leftovers());
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, notes, waiting })
+    Ok(Preview { plan, meanwhile, held: intent.held, failure: intent.failure, notes, waiting })
 }
 
 /// What the next pass would do.
 #[derive(Debug)]
 pub struct Preview {
-    /// The plan; `None` when there is nothing to plan for.
+    /// The plan; `None` when there is nothing to plan for, or what waits cannot be known.
     pub plan: Option<Plan>,
+    /// What is done while something waits; `None` when nothing waits, or nothing may be changed at all.
+    pub meanwhile: Option<Plan>,
     /// What keeps the desired state from being tried.
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.

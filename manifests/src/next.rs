@@ -152,7 +152,7 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
     };
     Verdict {
         condition: Condition::Drifted,
-        reason: format!("{} is {}{more}", first.path, first.kind.as_str()),
+        reason: format!("{} is {}{more}", first.path, first.kind.in_words()),
         next: step(Remedy::Operator.as_str(), hint),
     }
 }

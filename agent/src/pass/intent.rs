@@ -46,6 +46,15 @@ impl Intent {
         let wanted = host.observed.fallback().map(|record| record.composition.clone());
         Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
     }
+
+    /// What is done while `waiting` holds a change back: the last good generation is kept up, or nothing is touched.
+    pub(super) fn kept_up(waiting: &Waiting, host: &Host, failure: Option<StatusError>) -> Self {
+        let kept = match waiting.heals {
+            true => Self::last_good(host, failure),
+            false => Self { wanted: None, target: Target::LastGood, held: None, failure, waiting: None },
+        };
+        Self { waiting: Some(waiting.clone()), ..kept }
+    }
 }
 
 /// Follows the branch as far as it can be followed, and works out what it asks for. A repository of ours that turns out to
