@@ -126,6 +126,11 @@ async fn carry_out(
             round = round.followed_by(rolled_back);
         }
     }
+    if let Some(Outcome::Disturbed { .. }) = round.outcome {
+        host = observe_again(agent, state, &host).await?;
+        let healed = apply_round(agent, state, repository, &mut host, intent).await?;
+        round = round.followed_by(healed);
+    }
     if round.has_acted {
         host = observe_again(agent, state, &host).await?;
     }

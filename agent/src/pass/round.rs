@@ -1,9 +1,10 @@
 //! One plan carried out, and what came of it.
 
 use falconer_manifests::diff::Change;
-use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::drift::{Drift, drift, is_intact};
 use falconer_manifests::ledger::Held;
 use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
+use falconer_manifests::observed::{Inclusion, Pointer};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
 use falconer_manifests::plan::{Plan, plan};
 use falconer_manifests::remedy::Remedy;
@@ -11,7 +12,7 @@ use falconer_manifests::status::StatusError;
 use falconer_manifests::window::Waiting;
 
 use super::intent::Intent;
-use super::observe::Host;
+use super::observe::{Host, observe};
 use super::{Agent, PassError, apply, keep_ledger, status_error};
 use crate::git::Repository;
 use crate::store::Locked;
@@ -56,6 +57,7 @@ pub(super) async fn apply_round(
     round.drift.clone_from(&plan.drift);
     match apply::apply(agent, state, repository, host, &plan).await {
         Ok(outcome) => {
+            let outcome = undisturbed(agent, state, outcome).await?;
             let falco = host.observed.falco.version.clone();
             let ledger = next(&host.observed.ledger, wanted, intent.target, falco.as_deref(), &outcome);
             if ledger != host.observed.ledger && round.has_acted {
@@ -68,6 +70,19 @@ pub(super) async fn apply_round(
     }
     round.plan = Some(plan);
     Ok(round)
+}
+
+/// What did not come to be because somebody changed what was live meanwhile is nobody's fault: not that of the commit, and
+/// not Falco's.
+async fn undisturbed(agent: &Agent, state: &Locked, outcome: Outcome) -> Result<Outcome, PassError> {
+    let Outcome::NotConfirmed { generation, reason, .. } = &outcome else { return Ok(outcome) };
+    let now = observe(agent, state).await?;
+    let is_live = now.observed.current == Pointer::Generation(*generation);
+    let is_included = now.observed.falco.inclusion == Some(Inclusion::Included);
+    if is_live && is_included && is_intact(&now.observed, *generation) {
+        return Ok(outcome);
+    }
+    Ok(Outcome::Disturbed { generation: *generation, reason: reason.clone() })
 }
 
 impl Round {
