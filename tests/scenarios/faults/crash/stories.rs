@@ -126,6 +126,7 @@ fn install() -> Story {
 /// Falco runs already, nothing of the state directory is there, not even what leads to it.
 fn first_run() -> Story {
     let host = HostWithFalco::start(true, &[]);
+    std::fs::create_dir(host.path("run")).unwrap();
     let agent = host.read("agent.toml").replace("state = \"state\"", "state = \"var/lib/falconer\"\nruntime = \"run\"");
     host.write("agent.toml", &agent);
     let _adopted = host.falconer(["adopt"]).ended_with(0);
