@@ -101,22 +101,14 @@ pub(super) async fn observe_with(
         Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
-    let live = match &current {
-        Pointer::Generation(number) => generations.get(number).and_then(|generation| generation.record.as_ref()),
-        Pointer::Missing | Pointer::Foreign(_) => None,
-    };
-    let inclusion = match (&documents, &unreadable) {
-        (Some(documents), _) => Some(attachment::inclusion(agent, documents, version.as_ref(), &ledger, live)),
-        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
-        (None, None) => None,
-    };
     let text = documents.as_ref().map(|documents| documents.text.as_str()).unwrap_or_default();
     let falco = ObservedFalco {
         mode: agent.settings.falco.config,
         names: generation::named_in(text, &agent.settings.state),
         version: version.as_ref().map(ToString::to_string),
         config_file: agent.settings.falco.config_file.to_string(),
-        inclusion,
+        inclusion: None,
+        edited: BTreeMap::new(),
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings_of(&settings, process.as_ref())),
         loaded,
@@ -125,6 +117,15 @@ pub(super) async fn observe_with(
     };
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, strays, blobs, ledger, falco };
+    observed.falco.inclusion = match (&documents, &unreadable) {
+        (Some(documents), _) => {
+            let (inclusion, edited) = attachment::inclusion(agent, documents, version.as_ref(), &observed);
+            observed.falco.edited = edited;
+            Some(inclusion)
+        }
+        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
+        (None, None) => None,
+    };
     observed.ledger.evidence = observed.evidence();
     Ok(Host {
         observed,
