@@ -6,58 +6,56 @@ use std::path::Path;
 use falconer_manifests::composition::Composition;
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::FalcoVersion;
-use falconer_manifests::falco_config::{self, Adoption, Include};
+use falconer_manifests::falco_config::{self, Adoption, EditError, Include};
 use falconer_manifests::generation::{GenerationNumber, Record};
 use falconer_manifests::ledger::{Attachment, Ledger};
 use falconer_manifests::observed::{ConfigMode, Inclusion, Observed};
 
 use super::observe::{Host, ledger, observe};
 use super::{Agent, PassError, keep_ledger};
-use crate::error::chain;
 use crate::falco::{self, Documents};
 use crate::store::StateDirectory;
 
 /// Whether falco.yaml names what was placed last, as the settings want it to; and what falco.yaml is with the keys of the
 /// generations that are or were live, where they are to be written into it.
+///
+/// # Errors
+/// When they are to be written into it and cannot be.
 pub(super) fn inclusion(
     agent: &Agent,
     documents: &Documents,
     version: Option<&FalcoVersion>,
     observed: &Observed,
-) -> (Inclusion, BTreeMap<GenerationNumber, Digest>) {
+) -> Result<(Inclusion, BTreeMap<GenerationNumber, Digest>), EditError> {
     let include = agent.include();
-    let not = |how: String| (Inclusion::Not(how), BTreeMap::new());
+    let not = |how: &str| Ok((Inclusion::Not(how.to_string()), BTreeMap::new()));
     if observed.falco.mode == ConfigMode::Include {
         return match falco_config::adoption(&documents.text, &include, version) {
-            Adoption::Adopted => (Inclusion::Included, BTreeMap::new()),
-            other => not(other.to_string()),
+            Adoption::Adopted => Ok((Inclusion::Included, BTreeMap::new())),
+            other => not(&other.to_string()),
         };
     }
     if !observed.edits() {
-        return not("it was not adopted since `config` is \"edit\"".to_string());
+        return not("it was not adopted since `config` is \"edit\"");
     }
     // Falco goes by falco.yaml, wherever `current` points.
-    let Some(placed) = observed.placed_record() else { return not("nothing is live".to_string()) };
+    let Some(placed) = observed.placed_record() else { return not("nothing is live") };
     let sources = documents.sources(version, Some(&include));
     let edited = |record: &Record| {
         falco_config::with_keys(&sources, &keys(agent, &record.composition, record.generation))
     };
-    let right = match edited(placed) {
-        Ok(right) => right,
-        Err(error) => return not(chain(&error)),
-    };
+    let right = edited(placed)?;
     let mut all = BTreeMap::from([(placed.generation, Digest::of(right.as_bytes()))]);
     if let Some(good) = observed.good_record().filter(|good| good.generation != placed.generation)
         && let Ok(text) = edited(good)
     {
         all.insert(good.generation, Digest::of(text.as_bytes()));
     }
-    let inclusion = match falco_config::astray(&sources, &right) {
-        Ok(astray) if astray.is_empty() => Inclusion::Included,
-        Ok(astray) => Inclusion::Not(format!("{} not as falconer has set them", astray.join(", "))),
-        Err(error) => Inclusion::Not(chain(&error)),
-    };
-    (inclusion, all)
+    let astray = falco_config::astray(&sources, &right)?;
+    Ok(match astray.is_empty() {
+        true => (Inclusion::Included, all),
+        false => (Inclusion::Not(format!("{} not as falconer has set them", astray.join(", "))), all),
+    })
 }
 
 /// What Falco is given for a generation.

@@ -117,15 +117,18 @@ pub(super) async fn observe_with(
     };
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, strays, blobs, ledger, falco };
-    observed.falco.inclusion = match (&documents, &unreadable) {
-        (Some(documents), _) => {
-            let (inclusion, edited) = attachment::inclusion(agent, documents, version.as_ref(), &observed);
-            observed.falco.edited = edited;
-            Some(inclusion)
+    let looked = documents.as_ref().map(|found| attachment::inclusion(agent, found, version.as_ref(), &observed));
+    let unreadable = match looked {
+        Some(Ok((inclusion, edited))) => {
+            (observed.falco.inclusion, observed.falco.edited) = (Some(inclusion), edited);
+            unreadable
         }
-        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
-        (None, None) => None,
+        Some(Err(error)) => Some(error.into()),
+        None => unreadable,
     };
+    if let Some(error) = &unreadable {
+        observed.falco.inclusion = Some(Inclusion::Not(chain(error)));
+    }
     observed.ledger.evidence = observed.evidence();
     Ok(Host {
         observed,
