@@ -3,6 +3,7 @@
 mod disturbed;
 mod restarted;
 mod rolled_back;
+mod tampered;
 mod unhealthy;
 
 use std::path::Path;
