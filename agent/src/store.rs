@@ -91,7 +91,7 @@ impl StateDirectory {
         if !require_format(&root)? {
             // Whoever has created it may have been killed before its name was on the disk.
             if was_there {
-                sync_parent(&self.path)?;
+                Directory::sync_all_above(&self.path)?;
             }
             root.place_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
@@ -254,14 +254,6 @@ fn subdirectory(root: &Directory, name: &str) -> Result<Directory, FileError> {
     let directory = root.open_or_create_subdirectory(name)?;
     directory.set_mode()?;
     Ok(directory)
-}
-
-/// Makes the name of the state directory itself durable, whoever has created it.
-fn sync_parent(path: &Path) -> Result<(), FileError> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => Directory::open(parent)?.sync(),
-        _ => Directory::open(Path::new("."))?.sync(),
-    }
 }
 
 /// Requires that nobody but root and us can write into the directory.

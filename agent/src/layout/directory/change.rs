@@ -73,17 +73,44 @@ impl Directory {
             Err(error) if error.is_not_found() => {}
             opened => return opened,
         }
+        let created = Self::create_all(path)?;
+        Self::sync_all_above(path)?;
+        Ok(created)
+    }
+
+    fn create_all(path: &Path) -> Result<Self, FileError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(FileError::new("create", path, Errno::INVAL.into()));
         };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let parent = match Self::open(parent) {
-            Err(error) if error.is_not_found() => Self::open_or_create(parent)?,
+            Err(error) if error.is_not_found() => Self::create_all(parent)?,
             opened => opened?,
         };
         parent.open_or_create_subdirectory(name)?;
-        parent.sync()?;
         Self::open_real(path)
+    }
+
+    /// Waits until the names of the directory at `path` and of all that lead to it are on the disk, whoever has created them:
+    /// one who was killed over it may have left them in memory only. What is on another file system was there before.
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub fn sync_all_above(path: &Path) -> Result<(), FileError> {
+        let device = Self::open(path)?.own_stat()?.st_dev;
+        let path = std::path::absolute(path).map_err(|source| FileError::new("find", path, source))?;
+        for above in path.ancestors().skip(1) {
+            let above = match Self::open(above) {
+                // Whom it does not let look into it, it has not let create anything either.
+                Err(error) if error.is_denied() => continue,
+                opened => opened?,
+            };
+            if above.own_stat()?.st_dev != device {
+                break;
+            }
+            above.sync()?;
+        }
+        Ok(())
     }
 
     /// Creates the directory `name` and opens it.
