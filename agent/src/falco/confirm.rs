@@ -18,6 +18,9 @@ use super::{Asked, Falco, FalcoSettings, Reloading};
 /// How often Falco is asked what it has loaded.
 const ASK: Duration = Duration::from_millis(50);
 
+/// How often the health page of a Falco that has loaded everything is asked at least, before its silence counts.
+const HEALTH_TRIES: usize = 5;
+
 /// A reload after which Falco is alive and nothing speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[must_use]
@@ -186,11 +189,16 @@ impl Follow<'_> {
         }
         let answered = last.is_some();
         if let Ok(web) = &web {
-            match web.is_healthy().await {
-                Ok(true) => {}
-                Ok(false) => return Err(self.unhealthy()),
-                Err(_) if answered => return Err(self.unhealthy()),
-                Err(_) => {}
+            let mut tries = 1..;
+            loop {
+                let may_wait = tries.next().is_some_and(|tried| tried < HEALTH_TRIES) || Instant::now() < give_up;
+                match web.is_healthy().await {
+                    Ok(false) => return Err(self.unhealthy()),
+                    // The host is busy, or somebody else has made Falco reload once more.
+                    Err(_) if answered && may_wait => tokio::time::sleep(ASK).await,
+                    Err(_) if answered => return Err(self.unhealthy()),
+                    Ok(true) | Err(_) => break,
+                }
             }
         }
         let evidence = |evidence, reason| Ok(Confirmation { evidence, reason });
