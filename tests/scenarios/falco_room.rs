@@ -1,6 +1,7 @@
 //! The Falco room against the stand-in: what is validated, reloaded and confirmed.
 
 mod ask;
+mod away;
 mod confirmed;
 mod stand_in;
 mod supervised;
