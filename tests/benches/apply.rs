@@ -13,7 +13,7 @@ use std::process::Command;
 use falconer_tests::host::{Host, HostWithFalco, run};
 use falconer_tests::trace;
 
-/// How many changes are timed; the median and the slowest count.
+/// How many changes are timed; the fastest and the median count.
 const CHANGES: usize = 31;
 /// How many passes with nothing to do are made; their processor time is divided by it.
 const QUIET: u32 = 100;
@@ -26,18 +26,16 @@ fn main() {
     // Cargo adds `--bench`.
     let program = std::env::args_os().skip(1).find(|argument| argument != "--bench");
     let program = program.map_or_else(falconer_tests::host::falconer, PathBuf::from).canonicalize().unwrap();
-    let mut table = String::from("mode     change: median, slowest    nothing to do: cpu, writes, fsyncs\n");
+    let mut table = String::from("mode     change: fastest, median    nothing to do: cpu, writes, fsyncs\n");
     for (mode, more) in [("include", ""), ("edit", "config = \"edit\"\n")] {
         let host = host(&program, more);
         let mut times: Vec<f64> = (0..CHANGES).map(|n| change(&host, &program, n)).collect();
         times.sort_by(f64::total_cmp);
-        let (median, slowest) = (times[CHANGES / 2] * 1e3, times[CHANGES - 1] * 1e3);
+        let (fastest, median) = (times[0] * 1e3, times[CHANGES / 2] * 1e3);
         let (writes, fsyncs) = calls(&host, &program);
         let cpu = quiet(&host, &program) * 1e3;
-        let _written = writeln!(
-            table,
-            "{mode:<8} {median:>12.1} ms, {slowest:>5.1} ms {cpu:>20.1} ms, {writes:>6}, {fsyncs:>6}"
-        );
+        let _written =
+            writeln!(table, "{mode:<8} {fastest:>12.1} ms, {median:>5.1} ms {cpu:>20.1} ms, {writes:>6}, {fsyncs:>6}");
     }
     // Nobody may be listening.
     let _unheard = std::io::stdout().write_all(table.as_bytes());
@@ -62,7 +60,8 @@ fn falco_yaml(host: &Host) -> String {
     );
     for section in 0..60 {
         for line in 0..14 {
-            let _written = writeln!(text, "# Line {line} of what the owner may want to know of section {section} of this file");
+            let _written =
+                writeln!(text, "# Line {line} of what the owner may want to know of section {section} of this file");
         }
         let _written = writeln!(text, "section_{section}:\n  enabled: true\n  rate: {section}\n  names: [one, two]");
     }
@@ -110,8 +109,9 @@ fn calls(host: &Host, program: &Path) -> (usize, usize) {
     let _in_sync = ended.ended_with(0);
     let (root, runtime) = (host.path(""), host.path("run"));
     let ours = calls.iter().filter(|call| call.changes(&root) && !call.changes(&runtime));
-    let (syncs, others): (Vec<_>, Vec<_>) =
-        ours.filter(|call| call.name != "flock").partition(|call| call.name.starts_with('f') && call.name.contains("sync"));
+    let (syncs, others): (Vec<_>, Vec<_>) = ours
+        .filter(|call| call.name != "flock")
+        .partition(|call| call.name.starts_with('f') && call.name.contains("sync"));
     (others.len(), syncs.len())
 }
 

@@ -93,6 +93,7 @@ pub(super) fn all() -> Vec<Make> {
         Box::new(|| ejected(false)),
         Box::new(|| ejected(true)),
         Box::new(suspended),
+        Box::new(nothing_to_do_after_a_kill),
     ];
     for (first, second) in [(6, 99), (9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
         all.push(Box::new(move || recovery_of_a_recovery(update(), first, second)));
@@ -288,6 +289,19 @@ fn ejected(edits: bool) -> Story {
     };
     let name = if edits { "eject from falco.yaml" } else { "eject" };
     Story { passes, ..story(name, host, recovers) }
+}
+
+/// A pass is killed when its last ledger is not surely on the disk; the next one finds nothing to do, and answers what it finds.
+fn nothing_to_do_after_a_kill() -> Story {
+    let told = update();
+    let saved = Saved::of(&told.host);
+    let (run, calls) = trace::record(&once(&told.host), "fsync", false);
+    let _done = run.ended_with(0);
+    saved.restore();
+    let last = calls.iter().rposition(|call| call.line.contains("/state>")).unwrap();
+    let killed = tampered(&told.host, &format!("fsync:signal=KILL:when={}", last + 1), &[None]);
+    let passes = vec![killed, pass(&told.host, DONE)];
+    Story { name: "nothing to do after a kill", passes, ..told }
 }
 
 /// Somebody suspends the host, and resumes it.
