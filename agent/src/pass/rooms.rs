@@ -72,6 +72,7 @@ impl Agent {
                 deadlines: Deadlines { back: settings.falco.confirm_within, ..Deadlines::default() },
                 supervision: supervision(&settings.falco.supervision),
                 validate_as: account(&settings.falco)?,
+                memory: Arc::default(),
             },
             away: None,
             asking: Arc::default(),
