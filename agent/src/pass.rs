@@ -31,6 +31,7 @@ mod request;
 mod rollback;
 mod rooms;
 mod round;
+mod settling;
 mod wanted;
 
 use std::path::Path;

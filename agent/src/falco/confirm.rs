@@ -9,6 +9,7 @@ use falconer_manifests::falco_answers::Loaded;
 use falconer_manifests::outcome::Evidence;
 use falconer_manifests::remedy::Remedy;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reload::LOOK;
@@ -86,7 +87,7 @@ impl NotConfirmed {
 }
 
 /// Follows a reload until it is known what came of it, at most for `deadline`, then stays for `settle` to see that Falco
-/// remains alive and healthy.
+/// remains alive and healthy. `settles` is told when that begins.
 ///
 /// # Errors
 /// [`NotConfirmed`] when the process ends, is not healthy, or still names other files at the deadline.
@@ -96,10 +97,11 @@ pub async fn confirm(
     expected: &Expected,
     settle: Duration,
     deadline: Duration,
+    settles: &Notify,
 ) -> Result<Confirmation, NotConfirmed> {
     // A new process has left behind what the old one has to go through.
     let window = Window { entered: AtomicBool::new(reloading.asked == Asked::Restart), left: AtomicBool::new(false) };
-    let follow = Follow { settings, reloading: &reloading, expected, window: &window };
+    let follow = Follow { settings, reloading: &reloading, expected, window: &window, settles };
     tokio::select! {
         biased;
         died = watch(&reloading.falco, &window) => Err(died),
@@ -130,6 +132,7 @@ struct Follow<'a> {
     reloading: &'a Reloading,
     expected: &'a Expected,
     window: &'a Window,
+    settles: &'a Notify,
 }
 
 impl Follow<'_> {
@@ -159,7 +162,10 @@ impl Follow<'_> {
             let settling = if tells { proven } else { restarted };
             let now = Instant::now();
             match (settling, settled_at) {
-                (true, None) => settled_at = Some(now + settle),
+                (true, None) => {
+                    settled_at = Some(now + settle);
+                    self.settles.notify_one();
+                }
                 (true, Some(at)) if now >= at => break,
                 (true, Some(_)) => {
                     // A page that is away may come back until the time is over; one that says no is believed at once.

@@ -15,10 +15,12 @@ use falconer_manifests::observed::{ConfigMode, Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome, Validation};
 use falconer_manifests::plan::{Confirm, Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
+use tokio::sync::Notify;
 
 use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
+use super::settling::unless_disturbed;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, attachment, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
@@ -136,7 +138,11 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, edited.as_ref(), asked.take()).await {
+            Step::Confirm(wanted) => match {
+                let settles = Notify::new();
+                let confirming = confirm(agent, host, wanted, edited.as_ref(), asked.take(), &settles);
+                unless_disturbed(agent, state, wanted.generation, &settles, confirming).await
+            } {
                 Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
@@ -172,8 +178,8 @@ fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
 fn or_left_behind(removed: Result<bool, StoreError>) -> Result<(), StoreError> {
     match removed {
         Err(StoreError::File(error)) if error.is_refused() => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(hint, "left behind: {}", crate::error::chain(&error));
+            let hint = error.hint();
+            tracing::warn!(hint = hint.as_deref(), "left behind: {}", crate::error::chain(&error));
             Ok(())
         }
         removed => removed.map(drop),
@@ -338,6 +344,7 @@ async fn confirm(
     wanted: &Confirm,
     edited: Option<&Digest>,
     asked: Option<Reloading>,
+    settles: &Notify,
 ) -> Result<(Evidence, Option<RunningFalco>), Outcome> {
     let include = wanted.include.as_ref().map(|digest| (INCLUDE.to_string(), digest.clone()));
     let main = agent.falco.config_file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -355,7 +362,7 @@ async fn confirm(
     let process = running(&asked.falco);
     let restarted = asked.asked == Asked::Restart;
     let expected = Expected { rules_files: wanted.rules_files.clone(), config_files };
-    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within).await {
+    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within, settles).await {
         Ok(confirmation) => {
             tracing::debug!(reason = %confirmation.reason, "Falco after the change");
             Ok((confirmation.evidence, None))
