@@ -226,7 +226,11 @@ async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
         Ok(new) => new,
         Err(error) => {
             let hint = error.hint();
-            tracing::error!(hint = hint.as_deref(), "agent.toml cannot be used; the settings stay as they are: {}", chain(&error));
+            tracing::error!(
+                hint = hint.as_deref(),
+                "agent.toml cannot be used; the settings stay as they are: {}",
+                chain(&error)
+            );
             return;
         }
     };

@@ -144,7 +144,11 @@ impl Courier {
             Err(Ended::Sink(error)) => {
                 let hint = error.hint();
                 let message = chain(&error);
-                tracing::warn!(place = self.sink.name(), hint = hint.as_deref(), "the drift report was not pushed: {message}");
+                tracing::warn!(
+                    place = self.sink.name(),
+                    hint = hint.as_deref(),
+                    "the drift report was not pushed: {message}"
+                );
                 if reporting.failing.as_ref().is_none_or(|failing| failing.message != message) {
                     let since = reporting.failing.as_ref().map_or(now, |failing| failing.since);
                     reporting.failing = Some(Failing { since, message, remedy: error.remedy(), hint: error.hint() });
