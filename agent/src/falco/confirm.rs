@@ -14,10 +14,14 @@ use tokio::time::Instant;
 
 use super::reload::LOOK;
 use super::web::Web;
-use super::{Asked, Falco, FalcoSettings, Reloading};
+use super::{Asked, Falco, FalcoSettings, Reloading, running};
 
 /// How often Falco is asked what it has loaded.
 const ASK: Duration = Duration::from_millis(50);
+
+/// How long a Falco that has ended may take to be there again. Who stops and starts a unit is quicker; systemd waits longer
+/// than this with one that has come down by itself (`RestartSec=15s` in Falco's units), and then finds the last good generation.
+const BACK: Duration = Duration::from_secs(3);
 
 /// A reload after which Falco is alive and nothing speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,11 +91,48 @@ impl NotConfirmed {
 }
 
 /// Follows a reload until it is known what came of it, at most for `deadline`, then stays for `settle` to see that Falco
-/// remains alive and healthy. `settles` is told when that begins.
+/// remains alive and healthy. `settles` is told when that begins. One that ends and is back in a moment, whoever has started
+/// it anew, is followed once more: it has begun with what is live.
 ///
 /// # Errors
 /// [`NotConfirmed`] when the process ends, is not healthy, or still names other files at the deadline.
 pub async fn confirm(
+    settings: &FalcoSettings,
+    reloading: Reloading,
+    expected: &Expected,
+    settle: Duration,
+    deadline: Duration,
+    settles: &Notify,
+) -> Result<Confirmation, NotConfirmed> {
+    let (sent, before) = (reloading.sent, reloading.before.clone());
+    let ended = reloading.falco.clone();
+    let died = match follow(settings, reloading, expected, settle, deadline, settles).await {
+        Err(died @ NotConfirmed::Died { .. }) => died,
+        judged => return judged,
+    };
+    match back(settings, &ended, BACK.min(deadline)).await {
+        Some(falco) => {
+            let reloading = Reloading { falco, sent, before, asked: Asked::Restart };
+            follow(settings, reloading, expected, settle, deadline, settles).await
+        }
+        None => Err(died),
+    }
+}
+
+/// The Falco that runs instead of the one that has `ended`, when there is one within `deadline`.
+async fn back(settings: &FalcoSettings, ended: &Falco, deadline: Duration) -> Option<Falco> {
+    let give_up = Instant::now() + deadline;
+    while Instant::now() < give_up {
+        if let Some(falco) = running(settings).ok().flatten().filter(|falco| !falco.is_same(ended)) {
+            tracing::warn!(pid = falco.pid, "somebody has started Falco anew while it took a change up");
+            return Some(falco);
+        }
+        tokio::time::sleep(ASK).await;
+    }
+    None
+}
+
+async fn follow(
     settings: &FalcoSettings,
     reloading: Reloading,
     expected: &Expected,
