@@ -34,10 +34,8 @@ fn main() {
         let (median, slowest) = (times[CHANGES / 2] * 1e3, times[CHANGES - 1] * 1e3);
         let (writes, fsyncs) = calls(&host, &program);
         let cpu = quiet(&host, &program) * 1e3;
-        let _written = writeln!(
-            table,
-            "{mode:<8} {median:>12.1} ms, {slowest:>5.1} ms {cpu:>20.1} ms, {writes:>6}, {fsyncs:>6}"
-        );
+        let _written =
+            writeln!(table, "{mode:<8} {median:>12.1} ms, {slowest:>5.1} ms {cpu:>20.1} ms, {writes:>6}, {fsyncs:>6}");
     }
     // Nobody may be listening.
     let _unheard = std::io::stdout().write_all(table.as_bytes());
@@ -62,7 +60,8 @@ fn falco_yaml(host: &Host) -> String {
     );
     for section in 0..60 {
         for line in 0..14 {
-            let _written = writeln!(text, "# Line {line} of what the owner may want to know of section {section} of this file");
+            let _written =
+                writeln!(text, "# Line {line} of what the owner may want to know of section {section} of this file");
         }
         let _written = writeln!(text, "section_{section}:\n  enabled: true\n  rate: {section}\n  names: [one, two]");
     }
@@ -110,8 +109,9 @@ fn calls(host: &Host, program: &Path) -> (usize, usize) {
     let _in_sync = ended.ended_with(0);
     let (root, runtime) = (host.path(""), host.path("run"));
     let ours = calls.iter().filter(|call| call.changes(&root) && !call.changes(&runtime));
-    let (syncs, others): (Vec<_>, Vec<_>) =
-        ours.filter(|call| call.name != "flock").partition(|call| call.name.starts_with('f') && call.name.contains("sync"));
+    let (syncs, others): (Vec<_>, Vec<_>) = ours
+        .filter(|call| call.name != "flock")
+        .partition(|call| call.name.starts_with('f') && call.name.contains("sync"));
     (others.len(), syncs.len())
 }
 

@@ -3,6 +3,8 @@
 mod asked;
 mod away;
 mod held;
+mod idle;
+mod settling;
 mod webhook;
 
 use std::fs::{File, OpenOptions};

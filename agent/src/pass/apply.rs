@@ -15,11 +15,13 @@ use falconer_manifests::observed::{ConfigMode, Inclusion};
 use falconer_manifests::outcome::{Outcome, Validation};
 use falconer_manifests::plan::{Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
+use tokio::sync::Notify;
 
 use self::confirm::{confirm, refused};
 use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
+use super::settling::unless_disturbed;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, attachment, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
@@ -138,7 +140,11 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, edited.as_ref(), asked.take()).await {
+            Step::Confirm(wanted) => match {
+                let settles = Notify::new();
+                let confirming = confirm(agent, host, wanted, edited.as_ref(), asked.take(), &settles);
+                unless_disturbed(agent, state, wanted.generation, &settles, confirming).await
+            } {
                 Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
@@ -174,8 +180,8 @@ fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
 fn or_left_behind(removed: Result<bool, StoreError>) -> Result<(), StoreError> {
     match removed {
         Err(StoreError::File(error)) if error.is_refused() => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(hint, "left behind: {}", crate::error::chain(&error));
+            let hint = error.hint();
+            tracing::warn!(hint = hint.as_deref(), "left behind: {}", crate::error::chain(&error));
             Ok(())
         }
         removed => removed.map(drop),

@@ -41,9 +41,8 @@ pub(super) fn inclusion(
     // Falco goes by falco.yaml, wherever `current` points.
     let Some(placed) = observed.placed_record() else { return not("nothing is live") };
     let sources = documents.sources(version, Some(&include));
-    let edited = |record: &Record| {
-        falco_config::with_keys(&sources, &keys(agent, &record.composition, record.generation))
-    };
+    let edited =
+        |record: &Record| falco_config::with_keys(&sources, &keys(agent, &record.composition, record.generation));
     let right = edited(placed)?;
     let mut all = BTreeMap::from([(placed.generation, Digest::of(right.as_bytes()))]);
     if let Some(good) = observed.good_record().filter(|good| good.generation != placed.generation)

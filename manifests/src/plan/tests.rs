@@ -257,12 +257,17 @@ fn falco_goes_by_falco_yaml_when_somebody_moves_the_pointer() {
         if !tells {
             host.falco.loaded = None;
         }
-        for pointer in [Pointer::Missing, Pointer::Foreign("a directory".into()), Pointer::Generation(GenerationNumber(9))] {
+        for pointer in
+            [Pointer::Missing, Pointer::Foreign("a directory".into()), Pointer::Generation(GenerationNumber(9))]
+        {
             host.current = pointer;
             let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
             assert_eq!(healed.drift.iter().filter(|drift| drift.kind == DriftKind::Config).count(), 0, "{healed:?}");
             assert_eq!(names(&healed), ["activate", "confirm"]);
-            assert_eq!((host.current.clone(), host.ledger.deaf.is_some()), (Pointer::Generation(GenerationNumber(1)), false));
+            assert_eq!(
+                (host.current.clone(), host.ledger.deaf.is_some()),
+                (Pointer::Generation(GenerationNumber(1)), false)
+            );
             assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
         }
     }

@@ -97,7 +97,9 @@ fn good_revisions_under_tampering(edit: bool) {
         }
     }
     let mode = if edit { "edit" } else { "include" };
-    say(&format!("{mode}: {confirmed} of {count} good revisions confirmed under tampering, after 1, 2, 3 passes: {passes:?}"));
+    say(&format!(
+        "{mode}: {confirmed} of {count} good revisions confirmed under tampering, after 1, 2, 3 passes: {passes:?}"
+    ));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

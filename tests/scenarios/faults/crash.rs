@@ -143,10 +143,7 @@ fn every_power_cut_leaves_a_whole_host() {
     for (class, broken) in &syncs {
         println!("without the fsync of {class}: {}", broken.as_deref().unwrap_or("NOTHING BREAKS"));
     }
-    let unneeded: Vec<_> = (syncs.iter())
-        .filter(|(_, broken)| broken.is_none())
-        .map(|(class, _)| class)
-        .collect();
+    let unneeded: Vec<_> = (syncs.iter()).filter(|(_, broken)| broken.is_none()).map(|(class, _)| class).collect();
     say(&format!("power cuts: {} kinds of fsync left out one by one, {} without harm", syncs.len(), unneeded.len()));
     assert!(unneeded.is_empty(), "{unneeded:#?}");
 }

@@ -71,9 +71,8 @@ impl Before {
     /// A file beside our own that is gone, new or another one. falco.yaml is the one that we may edit.
     fn touched(&self, view: &View<'_>) -> Option<String> {
         let found = view.files_below(Path::new("etc"));
-        let ours = |path: &Path| {
-            path == Path::new("falco.yaml") || path.starts_with(EJECTED) || path.iter().any(is_temporary)
-        };
+        let ours =
+            |path: &Path| path == Path::new("falco.yaml") || path.starts_with(EJECTED) || path.iter().any(is_temporary);
         let changed = found.iter().find(|(path, file)| !ours(path) && self.etc.get(*path) != Some(&file.key()));
         let gone = self.etc.keys().find(|path| !found.contains_key(*path));
         changed.map(|(path, _)| path).or(gone).map(|path| format!("{} changed", path.display()))

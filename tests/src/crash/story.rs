@@ -138,7 +138,8 @@ impl Recorded {
                 broken = Some("I9 a report is sent and a crash may take back that it was".to_owned());
             }
             Told::Operator if said(view) != said_now => {
-                broken = Some("I9 what somebody on the host has said is answered and a crash may take it back".to_owned());
+                broken =
+                    Some("I9 what somebody on the host has said is answered and a crash may take it back".to_owned());
             }
             Told::Operator if (live_number(view, state), good(view)) != (live_now.clone(), good_now) => {
                 broken = Some("I9 an answer tells what a crash may take back".to_owned());
