@@ -54,31 +54,48 @@ impl World {
         Self(published.iter().map(entry).collect())
     }
 
-    /// Answers needs until all is settled; asserts that no question comes twice.
     pub(super) fn settle(
         &self,
         roots: &[Chosen],
         floor: &BTreeMap<ArtifactName, Version>,
     ) -> Result<Vec<Chosen>, Vec<Conflict>> {
+        self.settle_with(roots, floor).map(|(order, _)| order)
+    }
+
+    /// Answers needs until all is settled, and tells why alternatives came; asserts that no question comes twice. What is
+    /// not published is nowhere.
+    pub(super) fn settle_with(
+        &self,
+        roots: &[Chosen],
+        floor: &BTreeMap<ArtifactName, Version>,
+    ) -> Result<(Vec<Chosen>, Vec<Conflict>), Vec<Conflict>> {
         let mut chosen = roots.to_vec();
         loop {
             let needs = match settle(&chosen, Mode::Install, floor)? {
-                Settled::Complete { order, left_to_host } => {
+                Settled::Complete { order, left_to_host, instead } => {
                     assert!(left_to_host.is_empty());
-                    return Ok(order.into_iter().cloned().collect());
+                    return Ok((order.into_iter().cloned().collect(), instead));
                 }
                 Settled::Needs(needs) => needs,
             };
             assert!(!needs.is_empty());
             for need in needs {
                 let key = (need.name.to_string(), need.at_least.to_string());
-                let asked = AskedBy::Dependency(need.clone());
-                assert!(!chosen.iter().any(|chosen| chosen.asked_by == asked), "asked twice: {need}");
-                chosen.push(Chosen {
-                    name: need.name.clone(),
-                    version: Some(need.at_least.clone()),
-                    dependencies: self.0.get(&key).unwrap_or_else(|| panic!("{need} is not published")).clone(),
-                    asked_by: asked,
+                let is_known = |chosen: &Chosen| {
+                    chosen.asked_by.need().is_some_and(|one| (&one.name, &one.at_least) == (&need.name, &need.at_least))
+                };
+                assert!(!chosen.iter().any(is_known), "asked twice: {need}");
+                let (name, version) = (need.name.clone(), Some(need.at_least.clone()));
+                chosen.push(match self.0.get(&key).cloned() {
+                    Some(dependencies) => {
+                        Chosen { name, version, dependencies, asked_by: AskedBy::Dependency(need) }
+                    }
+                    None => {
+                        let message = "is not published".to_string();
+                        let why = Finding { location: need.needed_by.at.clone(), message, hint: String::new() };
+                        let asked_by = AskedBy::Nowhere { need, why };
+                        Chosen { name, version: None, dependencies: Vec::new(), asked_by }
+                    }
                 });
             }
         }
@@ -252,7 +269,7 @@ fn what_is_not_chosen_is_left_to_the_host_in_check() {
     let rules = root("falco-rules 5.1.0", 5, &["container 0.4.0 | other 1.0.0", "json 0.1.0"]);
     let roots = [root("json 0.2.0", 6, &[]), rules];
     let settled = settle(&roots, Mode::Check, &BTreeMap::new()).unwrap();
-    let Settled::Complete { order, left_to_host } = settled else { panic!("asks for something") };
+    let Settled::Complete { order, left_to_host, .. } = settled else { panic!("asks for something") };
     let names: Vec<_> = order.iter().map(|chosen| chosen.name.as_str()).collect();
     assert_eq!(names, ["json", "falco-rules"]);
     assert_eq!(left_to_host, [(dependency("container 0.4.0 | other 1.0.0"), name("falco-rules"))]);

@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use semver::Version;
 
 use super::artifact::{Asked, Pending, pin, source_by_name};
-use super::note::left_to_hosts;
+use super::note::{alternatives, left_to_hosts};
 use super::{Note, Terms};
 use crate::artifact::ArtifactType;
 use crate::catalog::{At, Catalog, Lookup, ManifestAnswer};
 use crate::dependencies::{AskedBy, Chosen, Need, Settled, settle};
-use crate::finding::{Finding, Findings};
+use crate::finding::Findings;
 use crate::fleet::{DesiredState, VersionRequest};
 use crate::lockfile::LockedArtifact;
 use crate::name::ArtifactName;
@@ -47,18 +47,18 @@ pub(super) fn bring(
                 return Findings::none_or(conflicts.iter().map(|conflict| conflict.finding()).collect(), nothing());
             }
             Ok(Settled::Needs(needs)) => needs,
-            Ok(Settled::Complete { order, left_to_host }) => {
+            Ok(Settled::Complete { order, left_to_host, instead }) => {
                 let answer = |chosen: &&Chosen| match &chosen.asked_by {
-                    AskedBy::DesiredState(_) => None,
+                    AskedBy::DesiredState(_) | AskedBy::Nowhere { .. } => None,
                     AskedBy::Dependency(need) => pinned.iter().find(|(pinned, _)| pinned == need).cloned(),
                 };
                 let came: Vec<_> = order.iter().filter_map(answer).collect();
-                let notes = left_to_host.iter().map(|(dependency, needer)| left_to_hosts(needer, dependency)).collect();
-                return Ok(Brought::All(with_needers(asked, came)?, notes));
+                let left = left_to_host.iter().map(|(dependency, needer)| left_to_hosts(needer, dependency));
+                let notes = left.chain(instead.first().and_then(|why| alternatives(&order, why))).collect();
+                return Ok(Brought::All(with_needers(asked, came), notes));
             }
         };
         let mut open = BTreeSet::new();
-        let mut findings = Vec::new();
         for need in needs {
             match look_up(desired, &need, catalog, terms) {
                 Ok(artifact) => {
@@ -71,10 +71,15 @@ pub(super) fn bring(
                     pinned.push((need, artifact));
                 }
                 Err(Pending::Lookups(lookups)) => open.extend(lookups),
-                Err(Pending::Impossible(finding)) => findings.push(because(&need, finding)),
+                // Something else may do.
+                Err(Pending::Impossible(why)) => chosen.push(Chosen {
+                    name: need.name.clone(),
+                    version: None,
+                    dependencies: Vec::new(),
+                    asked_by: AskedBy::Nowhere { need, why },
+                }),
             }
         }
-        let open = Findings::none_or(findings, open)?;
         if !open.is_empty() {
             return Ok(Brought::Unknown(open));
         }
@@ -168,17 +173,12 @@ fn tag_for(need: &Need, source: &Source, catalog: &Catalog) -> Result<Tag, Pendi
     })
 }
 
-/// What keeps a need from being met, with who has it.
-fn because(need: &Need, finding: Finding) -> Finding {
-    Finding { message: format!("{}: {}", need.needed_by, finding.message), ..finding }
-}
-
 /// Notes with each artifact that came who needs it.
-fn with_needers(asked: &[LockedArtifact], came: Vec<(Need, LockedArtifact)>) -> Result<Vec<LockedArtifact>, Findings> {
+fn with_needers(asked: &[LockedArtifact], came: Vec<(Need, LockedArtifact)>) -> Vec<LockedArtifact> {
     let all: Vec<LockedArtifact> = came.into_iter().map(|(_, artifact)| artifact).collect();
     let needers: Vec<Vec<ArtifactName>> =
         all.iter().map(|artifact| needers(artifact, asked.iter().chain(&all))).collect();
-    Ok(all.into_iter().zip(needers).map(|(artifact, needed_by)| LockedArtifact { needed_by, ..artifact }).collect())
+    all.into_iter().zip(needers).map(|(artifact, needed_by)| LockedArtifact { needed_by, ..artifact }).collect()
 }
 
 /// Those of `others` that name the artifact among their dependencies, sorted.
