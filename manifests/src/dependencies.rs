@@ -31,7 +31,7 @@ mod state;
 
 /// How many answers to needs may be asked for. Real indexes have some dozens of artifacts; a registry that publishes a
 /// need without end must not keep us asking.
-const ANSWERS: usize = 300;
+const ANSWERS: usize = 200;
 
 /// An artifact that is known, with what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub fn settle<'c>(
 ) -> Result<Settled<'c>, Vec<Conflict>> {
     let mut failed: Option<(Vec<Conflict>, bool)> = None;
     let has_choice = chosen.iter().flat_map(|chosen| &chosen.dependencies).any(|one| !one.alternatives.is_empty());
-    for brings in [Brings::Names { has_choice }, Brings::Alternatives] {
+    for brings in [Brings::Names, Brings::Alternatives] {
         if brings == Brings::Alternatives && (mode == Mode::Check || !has_choice) {
             break;
         }

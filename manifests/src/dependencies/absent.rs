@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::Chosen;
 use super::conflict::{Clash, Conflict};
-use super::member::{Members, Reason, names};
+use super::member::{Members, Reason};
 use crate::artifact::Dependency;
 use crate::name::ArtifactName;
 use crate::version;
@@ -44,7 +44,7 @@ impl<'c> Absent<'c> {
         dependency: &'c Dependency,
         members: &Members<'c>,
     ) -> Option<Conflict> {
-        let mut all = names(dependency).map(|(name, at_least)| coming(Reason { needer, name, at_least }, members));
+        let mut all = dependency.names().map(|(name, at_least)| coming(Reason { needer, name, at_least }, members));
         let first = all.next();
         self.alternatives.extend(all.filter_map(Result::ok));
         match first? {

@@ -37,16 +37,10 @@ pub(super) enum Fit {
     Clashes,
 }
 
-/// The names of a dependency with their versions, in the order in which they count.
-pub(super) fn names(dependency: &Dependency) -> impl Iterator<Item = (&str, &str)> {
-    core::iter::once((dependency.name.as_str(), dependency.version.as_str()))
-        .chain(dependency.alternatives.iter().map(|other| (other.name.as_str(), other.version.as_str())))
-}
-
 /// The name and version that decide whether a dependency is met: those of the first of its names that is there; before
 /// them how many names are not.
 pub(super) fn deciding<'d>(members: &Members<'_>, dependency: &'d Dependency) -> Option<(usize, &'d str, &'d str)> {
-    let mut all = names(dependency).enumerate().map(|(place, (name, version))| (place, name, version));
+    let mut all = dependency.names().enumerate().map(|(place, (name, version))| (place, name, version));
     all.find(|(_, name, _)| members.contains_key(name))
 }
 

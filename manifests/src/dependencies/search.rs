@@ -16,9 +16,8 @@ use super::{Chosen, Mode, Need};
 use crate::artifact::Dependency;
 use crate::name::ArtifactName;
 
-/// How many combinations are looked at. Only dependencies with alternatives leave much of a choice, and real artifacts
-/// have few of them.
-pub(super) const COMBINATIONS: usize = 3000;
+/// How many combinations are looked at. Real artifacts need a few.
+pub(super) const COMBINATIONS: usize = 2000;
 
 /// What is searched, and how.
 pub(super) struct Search<'c, 'f> {

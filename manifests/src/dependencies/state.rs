@@ -7,7 +7,7 @@ use core::cmp::Ordering;
 use semver::Version;
 
 use super::absent::{Absent, Coming};
-use super::conflict::{Clash, Conflict};
+use super::conflict::{Chain, Clash, Conflict, Link};
 use super::member::{Fit, Member, Members, Reason, deciding, wrong_answers};
 use super::{AskedBy, Chosen, Mode, Need};
 use crate::artifact::Dependency;
@@ -21,10 +21,7 @@ pub(super) type Lowest = BTreeMap<(ArtifactName, u64), Version>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Brings {
     /// The name itself, as with falcoctl.
-    Names {
-        /// Whether anything that is known has alternatives. Without them it is all the same in which order things come.
-        has_choice: bool,
-    },
+    Names,
     /// The alternatives too, after the name itself.
     Alternatives,
 }
@@ -129,7 +126,7 @@ impl<'c> State<'c> {
         if lasting.is_empty() {
             states.extend(soft.chunks(1).map(with));
             states.extend(alternatives.chunks(1).map(with));
-            if brings != (Brings::Names { has_choice: false }) && firm.len() > 1 {
+            if firm.len() > 1 {
                 states.extend(firm.chunks(1).map(with));
             }
         }
@@ -171,6 +168,13 @@ impl<'c> State<'c> {
             return;
         };
         let Some(present) = self.members.get(reason.name) else { return };
+        if present.chosen.name == reason.needer.name {
+            // Another version of it may come for somebody else, but never for this.
+            let link = Link::new(reason.needer, reason.name, reason.at_least);
+            let chain = Chain { links: alloc::vec![link], at: present.place(&self.members) };
+            conflicts.push(Conflict { chain, clash: Clash::Circle });
+            return;
+        }
         let key = (present.chosen.name.clone(), at_least.major);
         match present.fits(&at_least) {
             Fit::Meets => {

@@ -63,9 +63,7 @@ impl fmt::Display for Note {
 
 /// What `artifact` needs, left to the hosts.
 pub(super) fn left_to_hosts(artifact: &ArtifactName, dependency: &Dependency) -> Note {
-    let first = [(&dependency.name, &dependency.version)];
-    let all = first.into_iter().chain(dependency.alternatives.iter().map(|other| (&other.name, &other.version)));
-    let needs: Vec<String> = all.map(|(name, version)| alloc::format!("{name} {version}")).collect();
+    let needs: Vec<String> = dependency.names().map(|(name, version)| alloc::format!("{name} {version}")).collect();
     Note::LeftToHosts { name: artifact.clone(), needs: needs.join(" or ") }
 }
 
