@@ -45,8 +45,8 @@ fn has_no_circle(all: &Assignment<'_>) -> bool {
     left.is_empty()
 }
 
-/// Whether the members can have come one after the other, each for a dependency for which nothing was there yet: as its
-/// first name, or as any.
+/// Whether the members can have come one after the other, each for a dependency for which nothing was there yet and which
+/// it meets: as its first name, or as any.
 fn can_have_come(all: &Assignment<'_>, there: &BTreeSet<&str>, as_any: bool) -> bool {
     if there.len() == all.len() {
         return true;
@@ -54,7 +54,8 @@ fn can_have_come(all: &Assignment<'_>, there: &BTreeSet<&str>, as_any: bool) -> 
     let open = there.iter().flat_map(|name| all[name].1).map(needs);
     let open = open.filter(|needs| !needs.iter().any(|(name, _)| there.contains(name)));
     let bring = open.flat_map(|needs| needs.into_iter().take(if as_any { usize::MAX } else { 1 }));
-    let next: BTreeSet<&str> = bring.filter_map(|(name, _)| all.get_key_value(name)).map(|(name, _)| *name).collect();
+    let bring = bring.filter_map(|(name, need)| all.get_key_value(name).filter(|(_, (have, _))| meets(have, &need)));
+    let next: BTreeSet<&str> = bring.map(|(name, _)| *name).collect();
     next.into_iter().any(|name| {
         let mut there = there.clone();
         there.insert(name);
