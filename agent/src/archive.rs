@@ -103,7 +103,8 @@ pub fn list(reader: impl Read, limits: &Limits) -> Result<Vec<ListedFile>, Archi
 }
 
 /// Writes the file `path` of an archive to `output` and gives its size in bytes. What was written is worthless after
-/// an error: the whole archive is read before it is believed.
+/// an error: the whole archive is read before it is believed. Without `expected` the content is whatever it is, for an
+/// `output` that checks it.
 ///
 /// # Errors
 /// When there is no such file, when its content is not `expected`, when `output` fails, or when anything in the archive
@@ -112,7 +113,7 @@ pub fn extract(
     reader: impl Read,
     limits: &Limits,
     path: &RelativePath,
-    expected: &Digest,
+    expected: Option<&Digest>,
     output: &mut dyn Write,
 ) -> Result<u64, ArchiveError> {
     let mut written = None;
@@ -120,14 +121,17 @@ pub fn extract(
         if found != path {
             return copy(content, |_| Ok(())).map(|_| ());
         }
-        let mut hasher = Hasher::new();
+        let mut hasher = expected.is_some().then(Hasher::new);
         let size = copy(content, |piece| {
-            hasher.update(piece);
+            if let Some(hasher) = &mut hasher {
+                hasher.update(piece);
+            }
             output.write_all(piece).map_err(ArchiveError::Output)
         })?;
-        let found = hasher.finish();
-        if found != *expected {
-            return Err(ArchiveError::Mismatch { path: path.clone(), wanted: expected.clone(), found });
+        if let (Some(wanted), Some(found)) = (expected, hasher.map(Hasher::finish))
+            && found != *wanted
+        {
+            return Err(ArchiveError::Mismatch { path: path.clone(), wanted: wanted.clone(), found });
         }
         written = Some(size);
         Ok(())

@@ -5,6 +5,7 @@
 pub mod directory;
 mod error;
 mod index;
+mod proofs;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use falconer_manifests::digest::{Digest, Hasher};
 use rustix::fs::FileType;
@@ -20,7 +22,9 @@ use rustix::fs::FileType;
 use self::directory::{Directory, FileError};
 pub use self::error::LayoutError;
 pub use self::index::Descriptor;
+pub use self::proofs::Proofs;
 pub use self::writer::BlobWriter;
+use crate::aside;
 
 /// The cap on `index.json`, in bytes.
 pub const INDEX_CAP: u64 = 4 << 20;
@@ -35,6 +39,7 @@ const ALGORITHM: &str = "sha256";
 pub struct Layout {
     root: Directory,
     blobs: Directory,
+    proofs: Arc<Proofs>,
 }
 
 impl Layout {
@@ -66,7 +71,7 @@ impl Layout {
             return Err(LayoutError::NotALayout { path: root.path().to_owned(), problem: "has no file oci-layout" });
         }
         let blobs = root.subdirectory("blobs")?.subdirectory(ALGORITHM)?;
-        Ok(Self { root, blobs })
+        Ok(Self { root, blobs, proofs: Arc::default() })
     }
 
     /// Opens the layout that `root` holds, after creating what is missing of it.
@@ -88,7 +93,13 @@ impl Layout {
             algorithms.sync()?;
             root.sync()?;
         }
-        Ok(Self { root, blobs })
+        Ok(Self { root, blobs, proofs: Arc::default() })
+    }
+
+    /// The same layout, which takes for read what `proofs` has, and adds to it what it writes.
+    #[must_use]
+    pub fn with_proofs(self, proofs: Arc<Proofs>) -> Self {
+        Self { proofs, ..self }
     }
 
     /// Whether there is a blob of that name and size. Its content is not read: whoever reads it checks it.
@@ -116,13 +127,18 @@ impl Layout {
         Ok(content)
     }
 
-    /// Opens a blob after reading it once to check that its content is what its name says. Who copies it checks the copy
-    /// too, since the owner of the file could still write into it.
+    /// Opens a blob after reading it once to check that its content is what its name says; one that was written through
+    /// this layout, or one with the same proofs, was checked then. Who copies it checks the copy too, since the owner of the
+    /// file could still write into it.
     ///
     /// # Errors
     /// As [`Self::read_blob`].
     pub fn open_blob_verified(&self, digest: &Digest, cap: u64) -> Result<File, LayoutError> {
         let mut file = self.open_blob(digest, cap)?;
+        let status = rustix::fs::fstat(&file).map_err(|errno| self.unreadable(digest, errno.into()))?;
+        if self.proofs.has(digest, &status) {
+            return Ok(file);
+        }
         let found = digest_of(&mut (&mut file).take(cap.saturating_add(1)));
         self.require(digest, &found.map_err(|source| self.unreadable(digest, source))?)?;
         file.seek(SeekFrom::Start(0)).map_err(|source| self.unreadable(digest, source))?;
@@ -188,11 +204,9 @@ impl Layout {
     /// # Errors
     /// When the directory cannot be read.
     pub fn intact_blobs(&self) -> Result<BTreeSet<Digest>, LayoutError> {
-        let blobs = self.blobs()?.into_iter();
-        Ok(blobs
-            .filter(|(digest, size)| self.is_intact(digest, *size).unwrap_or(false))
-            .map(|(digest, _)| digest)
-            .collect())
+        let blobs = self.blobs()?;
+        let intact = aside::each(&blobs, |(digest, size)| self.is_intact(digest, *size).unwrap_or(false));
+        Ok(blobs.into_iter().zip(intact).filter_map(|((digest, _), is_intact)| is_intact.then_some(digest)).collect())
     }
 
     /// Removes a blob; `false` when there is none.

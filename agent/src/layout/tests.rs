@@ -101,6 +101,45 @@ fn a_blob_whose_content_is_not_its_name_is_never_returned_and_is_healed() {
 }
 
 #[test]
+fn what_was_hashed_when_written_is_not_read_again_unless_touched() {
+    let content = vec![7; usize::try_from(proofs::MUCH).unwrap()];
+    let size = content.len() as u64;
+    let other = vec![8; content.len()];
+    let damage: [&dyn Fn(&Path); 4] = [
+        &|path| write(path, &other),
+        // As somebody would who wants it to look untouched.
+        &|path| {
+            let times = fs::metadata(path).unwrap().modified().unwrap();
+            write(path, &other);
+            fs::File::options().append(true).open(path).unwrap().set_modified(times).unwrap();
+        },
+        &|path| {
+            let beside = path.with_extension("beside");
+            write(&beside, &other);
+            fs::rename(&beside, path).unwrap();
+        },
+        &|path| {
+            let mut file = fs::File::options().write(true).open(path).unwrap();
+            file.write_all(&[8]).unwrap();
+        },
+    ];
+    for (number, damage) in damage.iter().enumerate() {
+        let (_directory, layout) = layout();
+        let digest = layout.write_blob(&content).unwrap();
+        let path = blob_path(&layout, &digest);
+        let is_proven = |layout: &Layout| layout.proofs.has(&digest, &rustix::fs::stat(&path).unwrap());
+        assert!(is_proven(&layout), "{number}");
+        let later = Layout::open(layout.path()).unwrap();
+        assert!(!is_proven(&later) && later.is_intact(&digest, size).unwrap(), "{number}");
+        damage(&path);
+        for layout in [&layout, &later] {
+            assert!(!is_proven(layout) && !layout.is_intact(&digest, size).unwrap(), "{number}");
+            assert!(layout.open_blob_verified(&digest, size).is_err() && layout.intact_blobs().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
 fn what_is_not_what_was_announced_becomes_no_blob() {
     let (_directory, layout) = layout();
     let digest = Digest::of(b"content");

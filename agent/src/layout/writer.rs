@@ -7,7 +7,9 @@ use falconer_manifests::digest::{Digest, Hasher};
 use rustix::io::Errno;
 
 use super::directory::{FILE_MODE, NewFile};
+use super::proofs::MUCH;
 use super::{Layout, LayoutError};
+use crate::aside;
 use crate::transfer::Output;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -18,6 +20,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub struct BlobWriter<'a> {
     layout: &'a Layout,
     temporary: String,
+    /// Whether there is such a file.
+    left: bool,
     file: Option<NewFile>,
     hasher: Hasher,
     size: u64,
@@ -30,7 +34,7 @@ impl<'a> BlobWriter<'a> {
         // A leftover of that name is of a dead writer that had our process id.
         layout.blobs.remove_file_if_there(&temporary)?;
         let file = Some(layout.blobs.create_file(&temporary, FILE_MODE)?);
-        Ok(Self { layout, temporary, file, hasher: Hasher::new(), size: 0 })
+        Ok(Self { layout, temporary, left: true, file, hasher: Hasher::new(), size: 0 })
     }
 
     /// Takes the next piece.
@@ -51,25 +55,43 @@ impl<'a> BlobWriter<'a> {
     /// # Errors
     /// When something else came, or when a step fails: then there is no new blob.
     pub fn finish(mut self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
+        match self.checked(expected, size)? {
+            Some(file) => {
+                file.sync()?;
+                self.name(expected)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::finish`]; where there is much that the disk has to take, others get on with theirs meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub async fn finish_aside(mut self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
+        match self.checked(expected, size)? {
+            Some(file) => {
+                if size < MUCH { file.sync() } else { aside::waited_for(move || file.sync()).await }?;
+                self.name(expected)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The file, when it has what it must have and nobody else was faster.
+    fn checked(&mut self, expected: &Digest, size: u64) -> Result<Option<NewFile>, LayoutError> {
         let found = std::mem::take(&mut self.hasher).finish();
         if found != *expected || self.size != size {
             return Err(LayoutError::Unexpected { wanted: expected.clone(), found, size: self.size });
         }
-        let Some(file) = self.file.take() else { return Ok(()) };
-        let blobs = &self.layout.blobs;
-        let finished = (|| {
-            if self.layout.is_intact(expected, size)? {
-                blobs.remove_file(&self.temporary)?;
-                return Ok(());
-            }
-            file.sync()?;
-            blobs.rename(&self.temporary, expected.hex())?;
-            Ok(())
-        })();
-        if finished.is_err() {
-            blobs.discard(&self.temporary);
-        }
-        finished
+        Ok(if self.layout.is_intact(expected, size)? { None } else { self.file.take() })
+    }
+
+    fn name(mut self, digest: &Digest) -> Result<(), LayoutError> {
+        self.layout.blobs.rename(&self.temporary, digest.hex())?;
+        self.left = false;
+        self.layout.proofs.add(digest, self.layout.blobs.stat(digest.hex())?);
+        Ok(())
     }
 }
 
@@ -93,11 +115,15 @@ impl Output for BlobWriter<'_> {
         self.size = 0;
         self.file.as_mut().map_or(Ok(()), |file| file.start_over().map_err(|error| error.source))
     }
+
+    fn digest(&self) -> Option<Digest> {
+        Some(self.hasher.clone().finish())
+    }
 }
 
 impl Drop for BlobWriter<'_> {
     fn drop(&mut self) {
-        if self.file.take().is_some() {
+        if self.left {
             self.layout.blobs.discard(&self.temporary);
         }
     }

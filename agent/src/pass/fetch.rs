@@ -114,7 +114,7 @@ impl Sources {
         let read = self.read(source, layer, cap, &mut told).await;
         self.tell(Event::Ended { digest: &layer.digest });
         read?;
-        writer.finish(&layer.digest, layer.size)?;
+        writer.finish_aside(&layer.digest, layer.size).await?;
         Ok(())
     }
 
@@ -167,5 +167,9 @@ impl Output for Told<'_> {
     fn start_over(&mut self) -> io::Result<()> {
         self.came = 0;
         self.out.start_over()
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        self.out.digest()
     }
 }

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
+use crate::aside;
 use crate::layout::Layout;
 use crate::registry::{Repository, TagOrDigest};
 
@@ -219,9 +220,8 @@ impl Sources {
         let limits = limits(published.kind);
         self.fetch_all([Wanted { source, layer: &published.layer, cap: limits.compressed }], blobs).await?;
         let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
-        let listed = archive::list(archive, limits).map_err(|error| PassError::Archive {
-            artifact: format!("{source}@{}", published.manifest),
-            source: error,
+        let listed = aside::computed(move || archive::list(archive, limits)).await.map_err(|error| {
+            PassError::Archive { artifact: format!("{source}@{}", published.manifest), source: error }
         })?;
         let mut files: Vec<_> = listed
             .into_iter()

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::time::Duration;
 
+use falconer_manifests::digest::Digest;
+
 use super::{Deadline, DeadlinePassed};
 
 /// The slowest that a body may come.
@@ -29,6 +31,11 @@ pub trait Output: Write + Send {
     /// # Errors
     /// When that cannot be done.
     fn start_over(&mut self) -> io::Result<()>;
+
+    /// The digest of all that was written, where it is computed on the way: then nobody else has to.
+    fn digest(&self) -> Option<Digest> {
+        None
+    }
 }
 
 impl Output for Vec<u8> {

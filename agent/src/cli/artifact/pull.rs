@@ -103,7 +103,7 @@ fn extract(directory: &Directory, archive: &str, kind: ArtifactType) -> Result<V
         // Its owner can always write it, and nobody gets more than the archive grants.
         let mut out = Output(place.create_file(&temporary, (file.mode & 0o755) | 0o600).map_err(unwritten)?);
         let source = directory.open_file(archive).map_err(unwritten)?;
-        let done = archive::extract(source, &limits, &file.path, &file.digest, &mut out).map_err(refused);
+        let done = archive::extract(source, &limits, &file.path, Some(&file.digest), &mut out).map_err(refused);
         let done = done.and_then(|size| {
             out.0
                 .sync()
