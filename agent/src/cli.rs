@@ -108,7 +108,10 @@ async fn run(arguments: &Arguments, printer: Printer, volume: log::Volume) -> Re
         Command::Index { command } => index::run(arguments, printer, command).await,
         Command::Import(import) => import::import(printer, import),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "falconer", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "falconer", &mut script);
+            // Writing fails only when nobody listens any more.
+            let _nobody_listens = std::io::Write::write_all(&mut std::io::stdout(), &script);
             Ok(0)
         }
         Command::Man { directory } => {

@@ -229,7 +229,9 @@ async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
         return;
     }
     // The old one must be gone before a new one can listen at the same place.
-    senses.webhook = None;
+    if let Some(old) = senses.webhook.take() {
+        old.close().await;
+    }
     senses.webhook = match webhook(&new).await {
         Ok(webhook) => webhook,
         Err(error) => {

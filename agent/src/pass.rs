@@ -20,6 +20,7 @@ mod gate;
 mod history;
 mod indexes;
 mod inspect;
+mod intent;
 mod lookup;
 mod notes;
 mod observe;
@@ -29,17 +30,16 @@ mod report;
 mod request;
 mod rollback;
 mod rooms;
+mod round;
 mod wanted;
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
-use falconer_manifests::composition::Composition;
-use falconer_manifests::drift::{Drift, drift};
+use falconer_manifests::drift::drift;
 use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Attachment, Held, Ledger};
-use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
-use falconer_manifests::outcome::{Condition, Evidence, Outcome};
+use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict};
+use falconer_manifests::outcome::{Condition, Outcome};
 use falconer_manifests::plan::{Plan, Target, plan};
 use falconer_manifests::status::{Note, Status, StatusError};
 use falconer_manifests::window::Waiting;
@@ -64,8 +64,9 @@ pub use request::{Reach, Refresh, Request, Windows};
 pub use rollback::{RollbackError, rollback, undo_rollback};
 pub use rooms::{Agent, Sources};
 
-use gate::Gates;
+use intent::{Intent, intent};
 use observe::{Host, observe};
+use round::{apply_round, with_doubt};
 
 /// The bare repository in the state directory.
 const REPOSITORY: &str = "repository.git";
@@ -125,6 +126,11 @@ async fn carry_out(
             round = round.followed_by(rolled_back);
         }
     }
+    if let Some(Outcome::Disturbed { .. }) = round.outcome {
+        host = observe_again(agent, state, &host).await?;
+        let healed = apply_round(agent, state, repository, &mut host, intent).await?;
+        round = round.followed_by(healed);
+    }
     if round.has_acted {
         host = observe_again(agent, state, &host).await?;
     }
@@ -155,20 +161,29 @@ pub async fn preview(agent: &mut Agent, request: impl Into<Request>, now: u64) -
     let mut host = observe(agent, &state).await?;
     refuse_where_ejected(&host)?;
     let (intent, gates) = intent(agent, &state, &mut repository, &mut host, request.into(), now).await?;
-    let waiting = gates.waiting(agent, &host, &intent)?.or_else(|| intent.waiting.clone());
-    let plan = match &intent.wanted {
-        Some(wanted) => Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?),
-        None => None,
+    let held_back = gates.waiting(agent, &host, &intent)?;
+    let plan_for = |intent: &Intent| -> Result<Option<Plan>, PassError> {
+        let Some(wanted) = &intent.wanted else { return Ok(None) };
+        Ok(Some(plan(wanted, intent.target, &host.observed, &agent.settings.drift)?))
     };
+    let (plan, meanwhile) = match (&held_back, &intent.waiting) {
+        (Some(waiting), _) => (plan_for(&intent)?, plan_for(&Intent::kept_up(waiting, &host, None))?),
+        // What waits is not known yet.
+        (None, Some(_)) => (None, plan_for(&intent)?),
+        (None, None) => (plan_for(&intent)?, None),
+    };
+    let waiting = held_back.or(intent.waiting);
     let notes = notes::notes(agent, &host, state.leftovers());
-    Ok(Preview { plan, held: intent.held, failure: intent.failure, notes, waiting })
+    Ok(Preview { plan, meanwhile, held: intent.held, failure: intent.failure, notes, waiting })
 }
 
 /// What the next pass would do.
 #[derive(Debug)]
 pub struct Preview {
-    /// The plan; `None` when there is nothing to plan for.
+    /// The plan; `None` when there is nothing to plan for, or what waits cannot be known.
     pub plan: Option<Plan>,
+    /// What is done while something waits; `None` when nothing waits, or nothing may be changed at all.
+    pub meanwhile: Option<Plan>,
     /// What keeps the desired state from being tried.
     pub held: Option<Held>,
     /// What went wrong on the way to the plan.
@@ -215,130 +230,6 @@ pub async fn status(agent: &Agent) -> Result<Status, PassError> {
     Ok(Status { error, opens, report: reporting, notes, ..status })
 }
 
-/// What a pass is to reach, and what stands in its way.
-#[derive(Debug)]
-struct Intent {
-    wanted: Option<Composition>,
-    target: Target,
-    held: Option<Held>,
-    failure: Option<StatusError>,
-    waiting: Option<Waiting>,
-}
-
-impl Intent {
-    /// `wanted`, unless it is held: then the last good generation, where there is one.
-    fn after(wanted: Composition, host: &Host, failure: Option<StatusError>) -> Self {
-        let falco = host.observed.falco.version.as_deref();
-        let held = host.observed.ledger.held(&wanted.content_digest(), falco);
-        match held.filter(|_| !host.observed.has_taken_up(&wanted)).cloned() {
-            None => Self { wanted: Some(wanted), target: Target::Desired, held: None, failure, waiting: None },
-            Some(held) => {
-                let wanted = host.observed.instead_of(&held).map(|record| record.composition.clone());
-                Self { wanted, target: Target::LastGood, held: Some(held), failure, waiting: None }
-            }
-        }
-    }
-
-    /// The last good generation, because the desired state cannot be had.
-    fn last_good(host: &Host, failure: Option<StatusError>) -> Self {
-        let wanted = host.observed.fallback().map(|record| record.composition.clone());
-        Self { wanted, target: Target::LastGood, held: None, failure, waiting: None }
-    }
-}
-
-/// Follows the branch as far as it can be followed, and works out what it asks for. A repository of ours that turns out to
-/// be damaged is made anew and filled again: it holds nothing that Git does not.
-async fn intent(
-    agent: &mut Agent,
-    state: &Locked,
-    repository: &mut Repository,
-    host: &mut Host,
-    request: Request,
-    now: u64,
-) -> Result<(Intent, Gates), PassError> {
-    let suspension = suspension(state, now)?;
-    let asking = Asking::begin(agent);
-    let mut gates = Gates::of_host(suspension.as_ref(), request, now);
-    let (mut wanted, mut failure) = follow(agent, state, repository, host, &mut gates).await;
-    if let Some(PassError::Git(error)) = &failure
-        && error.is_damage()
-    {
-        tracing::warn!("made anew: {}", chain(error));
-        (wanted, failure) = match Repository::create_anew(repository.path()) {
-            Ok(anew) => {
-                *repository = anew;
-                gates = Gates::of_host(suspension.as_ref(), request, now);
-                follow(agent, state, repository, host, &mut gates).await
-            }
-            Err(error) => (None, Some(error.into())),
-        };
-    }
-    drop(asking);
-    let (failure, waiting) = match failure {
-        Some(PassError::Waits(waiting)) => (None, Some(waiting)),
-        failure => (failure, None),
-    };
-    let away = failure.as_ref().filter(|failure| failure.is_of_asking()).map(status_error);
-    let failure = match request.reach {
-        Reach::Everybody => {
-            agent.away = away;
-            failure.as_ref().map(status_error)
-        }
-        Reach::Host => agent.away.clone().or_else(|| failure.as_ref().map(status_error)),
-    };
-    let intent = match wanted {
-        Some(wanted) => Intent::after(wanted, host, failure),
-        None => Intent { waiting, ..Intent::last_good(host, failure) },
-    };
-    Ok((intent, gates))
-}
-
-/// While it lives, the pass asks somebody.
-struct Asking(std::sync::Arc<std::sync::atomic::AtomicBool>);
-
-impl Asking {
-    fn begin(agent: &Agent) -> Self {
-        let asking = agent.asking();
-        asking.store(true, Ordering::Relaxed);
-        Self(asking)
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-/// What the branch asks for, and the first thing that went wrong. Where Git is away, the revision that was accepted last
-/// still counts; where that cannot be had either, the last good generation is kept up.
-async fn follow(
-    agent: &mut Agent,
-    state: &Locked,
-    repository: &mut Repository,
-    host: &mut Host,
-    gates: &mut Gates,
-) -> (Option<Composition>, Option<PassError>) {
-    let known = host.observed.ledger.revision.clone().filter(|known| repository.has(known));
-    let (revision, failure) = match gates.request.reach {
-        Reach::Host => (known, None),
-        Reach::Everybody => match wanted::revision(agent, repository, &host.observed.ledger).await {
-            Ok(revision) => (Some(revision), None),
-            Err(error) => (known, Some(error)),
-        },
-    };
-    let Some(revision) = revision else { return (None, failure) };
-    host.observed.ledger.revision = Some(revision.clone());
-    // Not taken where something else is said: that may be tried once more.
-    if host.impaired.is_some() {
-        return (None, failure.or_else(|| host.impaired.take()));
-    }
-    match wanted::composition(agent, state, repository, host, &revision, gates).await {
-        Ok(wanted) => (Some(wanted), failure),
-        Err(error) => (None, Some(failure.unwrap_or(error))),
-    }
-}
-
 /// The repository in the state directory. It is made where it is missing, and made anew where it cannot be opened, e.g.
 /// because whoever made it was killed over it.
 fn own_repository(state: &Locked) -> Result<Repository, PassError> {
@@ -350,97 +241,6 @@ fn own_repository(state: &Locked) -> Result<Repository, PassError> {
         }
         opened => Ok(opened?),
     }
-}
-
-/// One plan carried out, and what came of it.
-#[derive(Debug)]
-struct Round {
-    plan: Option<Plan>,
-    outcome: Option<Outcome>,
-    held: Option<Held>,
-    failure: Option<StatusError>,
-    changes: Vec<falconer_manifests::diff::Change>,
-    drift: Vec<Drift>,
-    has_acted: bool,
-    waiting: Option<Waiting>,
-}
-
-async fn apply_round(
-    agent: &Agent,
-    state: &Locked,
-    repository: &Repository,
-    host: &mut Host,
-    intent: &Intent,
-) -> Result<Round, PassError> {
-    let mut round = Round {
-        plan: None,
-        outcome: None,
-        held: intent.held.clone(),
-        failure: intent.failure.clone(),
-        changes: Vec::new(),
-        drift: Vec::new(),
-        has_acted: false,
-        waiting: intent.waiting.clone(),
-    };
-    let Some(wanted) = &intent.wanted else {
-        round.drift = drift(&host.observed);
-        return Ok(round);
-    };
-    let plan = plan(wanted, intent.target, &host.observed, &agent.settings.drift)?;
-    round.has_acted = !plan.steps.is_empty();
-    round.changes.clone_from(&plan.changes);
-    round.drift.clone_from(&plan.drift);
-    match apply::apply(agent, state, repository, host, &plan).await {
-        Ok(outcome) => {
-            let falco = host.observed.falco.version.clone();
-            let ledger = next(&host.observed.ledger, wanted, intent.target, falco.as_deref(), &outcome);
-            if ledger != host.observed.ledger && round.has_acted {
-                keep_ledger(state, &ledger)?;
-            }
-            host.observed.ledger = ledger;
-            round.outcome = Some(outcome);
-        }
-        Err(error) => round.failure = Some(status_error(&error)),
-    }
-    round.plan = Some(plan);
-    Ok(round)
-}
-
-impl Round {
-    /// This round and the one that rolled it back.
-    fn followed_by(self, rolled_back: Self) -> Self {
-        let mut changes = self.changes;
-        changes.extend(rolled_back.changes.iter().cloned());
-        Self { changes, drift: self.drift, has_acted: true, ..rolled_back }
-    }
-
-    fn verdict(&self, host: &Host, drift: &[Drift]) -> Verdict {
-        match (&self.failure, &self.plan, &self.outcome) {
-            (Some(failure), ..) => failure_verdict(&failure.message, failure.remedy, failure.hint.as_deref()),
-            (None, _, None | Some(Outcome::Unchanged | Outcome::Confirmed { .. })) if self.waiting.is_some() => {
-                self.waiting.as_ref().map_or_else(|| drift_verdict(drift), waiting_verdict)
-            }
-            (None, Some(plan), Some(outcome)) => with_doubt(verdict(plan, outcome, self.held.as_ref(), drift), host),
-            _ => match &self.held {
-                Some(held) => failure_verdict(&held.sentence(), falconer_manifests::remedy::Remedy::Author, None),
-                None => drift_verdict(drift),
-            },
-        }
-    }
-}
-
-/// Says so where a Falco runs and nothing shows that it has loaded what is live.
-fn with_doubt(mut verdict: Verdict, host: &Host) -> Verdict {
-    let ledger = &host.observed.ledger;
-    if let Some(deaf) = host.observed.deaf() {
-        return deaf_verdict(deaf, verdict);
-    }
-    if verdict.condition == Condition::InSync && host.process.is_some() && ledger.evidence == Evidence::None {
-        verdict.reason = "Falco runs, and does not tell whether it has loaded this generation".to_string();
-        verdict.next.hint =
-            "switch its metrics on: set `metrics` and `webserver` in `config` of fleet.yaml".to_string();
-    }
-    verdict
 }
 
 /// Nothing is placed where falco.yaml was taken from us.

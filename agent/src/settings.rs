@@ -6,6 +6,7 @@
 
 pub mod document;
 mod environment;
+mod falco;
 pub mod hooks;
 mod metrics;
 pub mod registries;
@@ -29,11 +30,11 @@ use falconer_manifests::plan::DriftMode;
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::window::Window;
 use secrecy::SecretString;
-use url::Url;
 
 pub use document::ValidateMode;
 use document::{Credentials as WrittenCredentials, Document};
 use environment::Environment;
+pub use falco::{Falco, Supervision};
 pub use metrics::Metrics;
 pub use registries::Registry;
 pub use schedule::Schedule;
@@ -125,44 +126,6 @@ pub struct Credentials {
     pub identity_file: Option<PathBuf>,
     /// The SSH hosts that are known.
     pub known_hosts_file: Option<PathBuf>,
-}
-
-/// The host's Falco.
-#[derive(Debug)]
-pub struct Falco {
-    /// falco.yaml.
-    pub config_file: AbsolutePath,
-    /// How it is to name what is live.
-    pub config: ConfigMode,
-    /// The program.
-    pub binary: PathBuf,
-    /// Its web server.
-    pub http: Url,
-    /// The configuration of a falcoctl on the same host.
-    pub falcoctl_config: PathBuf,
-    /// How long Falco may take to take a generation up.
-    pub confirm_within: Duration,
-    /// How long Falco must stay well after that.
-    pub settle: Duration,
-    /// Who starts it.
-    pub supervision: Supervision,
-    /// Whether a generation is tried in a dry run before it is live.
-    pub validate: ValidateMode,
-    /// The user that the dry run has when we are root, by name or as `UID:GID`; ourselves without it.
-    pub validate_as: Option<String>,
-}
-
-/// What the operator says of the one who starts Falco.
-#[derive(Debug, Default)]
-pub struct Supervision {
-    /// Falco's unit of systemd.
-    pub unit: Option<String>,
-    /// The file that holds Falco's process id.
-    pub pid_file: Option<PathBuf>,
-    /// Whether Falco may be restarted where a reload does not do.
-    pub may_restart: bool,
-    /// The command that restarts it where systemd does not.
-    pub command: Option<Vec<String>>,
 }
 
 /// The settings cannot be used.
@@ -307,21 +270,10 @@ fn check(
         },
         state: absolute("paths.state", &document.paths.state)?,
         metrics: metrics::check(&files, document.metrics)?,
-        falco: Falco {
-            config_file: absolute("falco.config_file", &document.falco.config_file)?,
-            config: document.falco.config,
-            binary: base.join(&document.falco.binary),
-            http: web_server(file, &document.falco.http)?,
-            falcoctl_config: base.join(&document.falco.falcoctl_config),
-            confirm_within: document.falco.confirm_within.0,
-            settle: document.falco.settle.0,
-            supervision: supervision(file, &base, &document.falco)?,
-            validate: document.falco.validate,
-            validate_as: Some(document.falco.validate_as).filter(|user| user != "self"),
-        },
+        drift: drift(file, document.falco.config, document.drift)?,
+        falco: falco::check(file, &base, document.falco, absolute)?,
         runtime: runtime(&base, &document.paths),
         schedule: schedule::check(&files, document.schedule)?,
-        drift: drift(file, document.drift)?,
         registries,
         docker_config,
         cache: cache(environment),
@@ -334,42 +286,9 @@ fn check(
     })
 }
 
-fn supervision(file: &str, base: &Path, falco: &document::Falco) -> Result<Supervision, SettingsError> {
-    let refused = |key: &str, problem: &str, hint: &str| SettingsError::Refused {
-        place: format!("falco.{key} in {file}"),
-        problem: problem.to_string(),
-        hint: hint.to_string(),
-    };
-    let unit = match falco.unit.clone() {
-        Some(unit) if unit.is_empty() || unit.starts_with('-') || unit.contains(['/', ' ']) => {
-            return Err(refused("unit", "is not the name of a unit", "write it like falco-modern-bpf.service"));
-        }
-        Some(unit) if unit.contains('.') => Some(unit),
-        unit => unit.map(|unit| format!("{unit}.service")),
-    };
-    if falco.restart_command.as_ref().is_some_and(|words| words.first().is_none_or(String::is_empty)) {
-        let hint = "write the program and its arguments as a list, e.g. [\"sv\", \"restart\", \"falco\"]";
-        return Err(refused("restart_command", "names no program", hint));
-    }
-    Ok(Supervision {
-        unit,
-        pid_file: falco.pid_file.as_ref().map(|path| base.join(path)),
-        may_restart: falco.restart == document::RestartMode::WhenNeeded,
-        command: falco.restart_command.clone().map(|words| with_program_from(base, words)),
-    })
-}
-
-/// A program with a path is relative to agent.toml, as every path; one without is looked for as usual.
-fn with_program_from(base: &Path, mut words: Vec<String>) -> Vec<String> {
-    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
-        *program = base.join(&*program).to_string_lossy().into_owned();
-    }
-    words
-}
-
-/// What is to become of drift. falco.yaml is the host's own file, which no pass edits.
-fn drift(file: &str, document: document::Drift) -> Result<DriftPolicy, SettingsError> {
-    if document.kinds.get(&DriftKind::Config) == Some(&DriftMode::Heal) {
+/// What is to become of drift. falco.yaml is the host's own file, which no pass edits where it includes ours.
+fn drift(file: &str, config: ConfigMode, document: document::Drift) -> Result<DriftPolicy, SettingsError> {
+    if config == ConfigMode::Include && document.kinds.get(&DriftKind::Config) == Some(&DriftMode::Heal) {
         return Err(SettingsError::Refused {
             place: format!("drift.kinds.config in {file}"),
             problem: "cannot be `heal`: falco.yaml is the host's own file, and no pass edits it".to_string(),
@@ -398,16 +317,6 @@ fn known(files: &Files<'_>, windows: Vec<Window>) -> Result<Vec<Window>, Setting
         }
         None => Ok(windows),
     }
-}
-
-fn web_server(file: &str, text: &str) -> Result<Url, SettingsError> {
-    let (problem, hint) = ("is not an http or https URL", "write it like http://127.0.0.1:8765");
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| SettingsError::Value {
-        file: file.to_string(),
-        key: "falco.http",
-        malformed: Malformed { what: "address", value: text.to_string(), problem, hint },
-    })
 }
 
 /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, as Docker looks for it.

@@ -117,6 +117,15 @@ impl Webhook {
     }
 }
 
+impl Webhook {
+    /// Stops listening, and comes back when the place is free for another. Dropping it frees the place only a little later.
+    pub async fn close(mut self) {
+        self.server.abort();
+        // It ends by being aborted.
+        let _aborted = (&mut self.server).await;
+    }
+}
+
 impl Drop for Webhook {
     fn drop(&mut self) {
         self.server.abort();

@@ -101,7 +101,8 @@ pub enum Settled<'c> {
 /// Each call that returns needs asks for something new, so the calls end when what can be looked up does.
 ///
 /// # Errors
-/// All conflicts of the first combination when there is no combination without one.
+/// All conflicts of the first combination when none was found without one. Without alternatives there is none then; with
+/// alternatives not every order in which artifacts could come is tried, and naming one in the desired state decides.
 pub fn settle<'c>(
     chosen: &'c [Chosen],
     mode: Mode,

@@ -58,8 +58,16 @@ pub enum DriftKind {
 
 impl DriftKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Modified, Self::Missing, Self::Extra, Self::Mode, Self::Replaced, Self::Config, Self::NotLoaded];
+    pub const ALL: [Self; 8] = [
+        Self::Modified,
+        Self::Missing,
+        Self::Extra,
+        Self::Mode,
+        Self::Owner,
+        Self::Replaced,
+        Self::Config,
+        Self::NotLoaded,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -73,6 +81,21 @@ impl DriftKind {
             Self::Replaced => "replaced",
             Self::Config => "config",
             Self::NotLoaded => "not-loaded",
+        }
+    }
+
+    /// What has happened to a thing, for a sentence about it.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Modified => "modified",
+            Self::Missing => "missing",
+            Self::Extra => "not falconer's own",
+            Self::Mode => "of another mode",
+            Self::Owner => "of another owner",
+            Self::Replaced => "replaced",
+            Self::Config => "not as falconer needs it",
+            Self::NotLoaded => "not loaded by Falco",
         }
     }
 }

@@ -197,7 +197,7 @@ impl HostLock {
     /// Parses the text of a drift report.
     ///
     /// # Errors
-    /// What is wrong with the text. Ask [`schema::newer`] first whether it is only newer than this program.
+    /// What is wrong with the text. Ask [`crate::schema::newer_toml`] first whether it is only newer than this program.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }

@@ -42,6 +42,8 @@ pub fn next(ledger: &Ledger, wanted: &Composition, target: Target, falco: Option
             }
             ledger.good_content = Some(content);
         }
+        // It stays on trial, and the next plan heals it first.
+        Outcome::Disturbed { .. } => {}
         Outcome::Refused { generation, reason } => {
             ledger.highest = ledger.highest.max(*generation);
             hold(&mut ledger, wanted, falco, reason, false);
@@ -115,6 +117,11 @@ pub fn verdict(plan: &Plan, outcome: &Outcome, held: Option<&Held>, drift: &[Dri
             reason: format!("generation {generation} is not confirmed: {reason}"),
             next: step(Remedy::Operator.as_str(), "look at Falco's own log; what is on disk is complete"),
         },
+        (Outcome::Disturbed { generation, reason }, _) => Verdict {
+            condition: Condition::Drifted,
+            reason: format!("generation {generation} was changed by somebody while Falco took it up: {reason}"),
+            next: step("agent", "heals it at the next pass and asks Falco again"),
+        },
         (_, Some(held)) if held.instead.is_some() => Verdict {
             condition: Condition::RolledBack,
             reason: held.sentence(),
@@ -152,7 +159,7 @@ pub fn drift_verdict(drift: &[Drift]) -> Verdict {
     };
     Verdict {
         condition: Condition::Drifted,
-        reason: format!("{} is {}{more}", first.path, first.kind.as_str()),
+        reason: format!("{} is {}{more}", first.path, first.kind.in_words()),
         next: step(Remedy::Operator.as_str(), hint),
     }
 }

@@ -41,6 +41,13 @@ pub enum Outcome {
         /// Whether Falco was started anew for it.
         restarted: bool,
     },
+    /// Somebody changed what was live while Falco took it up, so that nothing is known of what was asked for.
+    Disturbed {
+        /// The generation.
+        generation: GenerationNumber,
+        /// What Falco was found with.
+        reason: String,
+    },
 }
 
 /// How we know that Falco has loaded the live generation.

@@ -264,7 +264,7 @@ fn heal_change(drift: &Drift) -> Change {
     Change {
         kind: ChangeKind::Heal,
         name: drift.path.clone(),
-        because: format!("{} on this host", drift.kind.as_str()),
+        because: format!("{} on this host", drift.kind.in_words()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A Falco runs on the host: it takes up what becomes live, one signal for one change, and proves it.
 
+mod disturbed;
 mod restarted;
 mod rolled_back;
 mod unhealthy;

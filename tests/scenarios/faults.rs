@@ -11,6 +11,7 @@ mod falco;
 mod git;
 mod git_files;
 mod kill;
+mod kill_commands;
 mod registry;
 mod unchanged;
 

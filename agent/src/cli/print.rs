@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use falconer_manifests::diff::Change;
 use falconer_manifests::drift::Drift;
 use falconer_manifests::outcome::Condition;
-use falconer_manifests::plan::Step;
+use falconer_manifests::plan::{Plan, Step};
 use falconer_manifests::status::{LastPass, Note, Status, StatusAnswer, StatusError, span};
 use serde::Serialize;
 use serde_json::json;
@@ -87,11 +87,13 @@ impl Printer {
 
     pub(super) fn preview(self, preview: &Preview) {
         let plan = preview.plan.as_ref();
+        let looked = plan.or(preview.meanwhile.as_ref());
         let value = json!({
-            "revision": plan.map(|plan| plan.revision.as_str()),
+            "revision": looked.map(|plan| plan.revision.as_str()),
             "changes": plan.map(|plan| plan.changes.as_slice()).unwrap_or_default(),
-            "drift": plan.map(|plan| plan.drift.as_slice()).unwrap_or_default(),
+            "drift": looked.map(|plan| plan.drift.as_slice()).unwrap_or_default(),
             "steps": plan.map(|plan| plan.steps.as_slice()).unwrap_or_default(),
+            "meanwhile": preview.meanwhile.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default(),
             "held": preview.held,
             "notes": preview.notes,
             "error": preview.failure,
@@ -242,14 +244,19 @@ fn preview_text(preview: &Preview) -> String {
         row(&mut text, "waiting", &waiting.reason);
         row(&mut text, "hint", &waiting.hint);
     }
-    let Some(plan) = &preview.plan else { return text };
-    row(&mut text, "revision", plan.revision.short());
-    changes_text(&mut text, &plan.changes);
-    drift_text(&mut text, &plan.drift);
-    for step in &plan.steps {
+    let Some(looked) = preview.plan.as_ref().or(preview.meanwhile.as_ref()) else { return text };
+    row(&mut text, "revision", looked.revision.short());
+    changes_text(&mut text, &looked.changes);
+    drift_text(&mut text, &looked.drift);
+    let steps = |plan: &Option<Plan>| plan.iter().flat_map(|plan| plan.steps.clone()).collect::<Vec<_>>();
+    let (planned, meanwhile) = (steps(&preview.plan), steps(&preview.meanwhile));
+    for step in &planned {
+        row(&mut text, if preview.waiting.is_some() { "later" } else { "step" }, &step_text(step));
+    }
+    for step in &meanwhile {
         row(&mut text, "step", &step_text(step));
     }
-    if plan.steps.is_empty() && plan.drift.is_empty() {
+    if planned.is_empty() && meanwhile.is_empty() && looked.drift.is_empty() {
         text.push_str("nothing to do\n");
     }
     text

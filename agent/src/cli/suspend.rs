@@ -1,8 +1,7 @@
 //! `falconer suspend` and `falconer resume`: nothing on the host is changed for a while.
-#![expect(clippy::disallowed_methods, reason = "the command line reads the clock")]
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use falconer_manifests::remedy::Remedy;
@@ -42,7 +41,8 @@ pub(super) struct Suspend {
 
 pub(super) async fn suspend(arguments: &Arguments, printer: Printer, asked: &Suspend) -> Result<u8, Failure> {
     let settings = host::settings(arguments)?;
-    let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
+    // Whole seconds are all that a person wants to read.
+    let now = Timestamp::from_second(i64::try_from(crate::daemon::now()).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
     let until = match asked.lasts {
         Some(lasts) => Some(
             now.checked_add(lasts)

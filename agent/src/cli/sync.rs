@@ -28,7 +28,7 @@ pub(super) async fn sync(arguments: &Arguments, printer: Printer, question: Ques
         Failure::of(error, Remedy::Operator, Some(hint.to_string()))
     })?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(status.condition.exit_code())

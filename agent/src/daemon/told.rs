@@ -34,7 +34,7 @@ pub(super) fn tell(outcome: &Result<Status, PassError>) -> Told {
             let condition = status.condition.as_str();
             match (&status.error, status.condition) {
                 (Some(error), _) => {
-                    let hint = error.hint.as_deref().unwrap_or_default();
+                    let hint = error.hint.as_deref();
                     tracing::error!(condition, remedy = error.remedy.as_str(), hint, "{}", error.message);
                 }
                 (None, Condition::InSync) => {
@@ -49,8 +49,13 @@ pub(super) fn tell(outcome: &Result<Status, PassError>) -> Told {
             Told::Busy
         }
         Err(error) => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::error!(remedy = error.remedy().as_str(), hint, "the pass ended: {}", chain(error));
+            let hint = error.hint();
+            tracing::error!(
+                remedy = error.remedy().as_str(),
+                hint = hint.as_deref(),
+                "the pass ended: {}",
+                chain(error)
+            );
             Told::Done(Some(error.remedy()))
         }
     }

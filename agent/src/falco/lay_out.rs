@@ -24,8 +24,13 @@ pub fn lay_out(directory: &Path, files: &[(RelativePath, Vec<u8>)]) -> Result<bo
     }
     let parent = directory.parent().unwrap_or(Path::new("/"));
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = parent.join(format!(".{name}.falconer-{}", std::process::id()));
-    let made = write_all(&temporary, files).and_then(|()| fs_err::rename(&temporary, directory));
+    // Always the same, so that what a crash leaves goes with the next attempt: whoever ejects holds the state directory.
+    let temporary = parent.join(format!(".{name}.falconer"));
+    let cleared = match fs_err::remove_dir_all(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let made = cleared.and_then(|()| write_all(&temporary, files)).and_then(|()| fs_err::rename(&temporary, directory));
     if made.is_err() {
         // The first error is the one to tell.
         let _not_there = fs_err::remove_dir_all(&temporary);
@@ -99,6 +104,8 @@ mod tests {
         let to = dir.path().join("out");
         let file = |path: &str, text: &str| (RelativePath::parse(path).unwrap(), text.as_bytes().to_vec());
         let files = [file("rules/10-a.yaml", "a"), file("plugins/p/x/lib.so", "p"), file("falco.yaml", "f")];
+        // What an attempt before has left when it was killed.
+        fs_err::create_dir_all(dir.path().join(".out.falconer/rules")).unwrap();
         assert!(lay_out(&to, &files).unwrap());
         assert_eq!(fs_err::read_to_string(to.join("plugins/p/x/lib.so")).unwrap(), "p");
         assert!(!lay_out(&to, &files).unwrap(), "again, after an interruption");

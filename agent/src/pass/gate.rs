@@ -135,11 +135,7 @@ impl Gates {
                 failure = failure.or_else(|| Some(status_error(&error)));
             }
         }
-        let kept_up = match waiting.heals {
-            true => Intent::last_good(host, failure),
-            false => Intent { wanted: None, target: Target::LastGood, held: None, failure, waiting: None },
-        };
-        Ok(Intent { waiting: Some(waiting), ..kept_up })
+        Ok(Intent::kept_up(&waiting, host, failure))
     }
 }
 

@@ -12,6 +12,9 @@ use crate::artifact::Dependency;
 use crate::name::ArtifactName;
 use crate::version;
 
+/// The lowest versions that will do, by name and major.
+type Lowest = BTreeMap<(ArtifactName, u64), Version>;
+
 /// A combination of artifacts.
 #[derive(Clone)]
 pub(super) struct State<'c> {
@@ -19,8 +22,12 @@ pub(super) struct State<'c> {
     pub(super) members: BTreeMap<ArtifactName, Member<'c>>,
     /// What the desired state asks for: where all starts again when something is raised.
     roots: BTreeMap<ArtifactName, Member<'c>>,
-    /// Versions, by name and major, that turned out to be needed once the name was there in a lower one.
-    raised: BTreeMap<(ArtifactName, u64), Version>,
+    /// Versions that turned out to be needed once the name was there in a lower one.
+    raised: Lowest,
+    /// With which `raised` all was tried again because something stood higher than anybody needs.
+    lowered: Vec<Lowest>,
+    /// Whether this combination is taken as it is.
+    is_final: bool,
     /// What is to be added first.
     pending: Vec<Need>,
 }
@@ -64,7 +71,8 @@ impl<'c> State<'c> {
                 roots.entry(chosen.name.clone()).or_insert(Member { chosen, chain });
             }
         }
-        Self { members: roots.clone(), roots, raised: BTreeMap::new(), pending: Vec::new() }
+        let (raised, lowered) = (BTreeMap::new(), Vec::new());
+        Self { members: roots.clone(), roots, raised, lowered, is_final: false, pending: Vec::new() }
     }
 
     /// Adds what is pending, and returns what of it is not known.
@@ -96,6 +104,7 @@ impl<'c> State<'c> {
             return Step::Conflicts(wrong);
         }
         let mut conflicts = Vec::new();
+        let mut needed = Lowest::new();
         let mut absent = Absent::default();
         let mut alternative = None;
         let mut left_to_host = Vec::new();
@@ -115,7 +124,11 @@ impl<'c> State<'c> {
                 };
                 let Some(present) = find(&self.members, name) else { continue };
                 match present.fits(&at_least) {
-                    Fit::Meets => {}
+                    Fit::Meets => {
+                        let lowest =
+                            needed.entry((present.chosen.name.clone(), at_least.major)).or_insert(at_least.clone());
+                        *lowest = version::higher(lowest, &at_least).clone();
+                    }
                     Fit::CanBeRaised if name == dependency.name => return self.raise(&present.chosen.name, at_least),
                     Fit::CanBeRaised => alternative = alternative.or(Some((&present.chosen.name, at_least))),
                     Fit::Clashes => conflicts.push(Conflict { chain, clash: present.clash() }),
@@ -130,7 +143,10 @@ impl<'c> State<'c> {
         match (branches.is_empty(), conflicts.is_empty()) {
             (false, _) => Step::Branch(branches),
             (true, false) => Step::Conflicts(conflicts),
-            (true, true) => Step::Done { left_to_host },
+            (true, true) => match self.lower(&needed, floor) {
+                Some(lower) => Step::Branch(alloc::vec![lower, Self { is_final: true, ..self.clone() }]),
+                None => Step::Done { left_to_host },
+            },
         }
     }
 
@@ -140,7 +156,42 @@ impl<'c> State<'c> {
         let mut raised = self.raised.clone();
         raised.insert((name.clone(), at_least.major), at_least);
         let roots = self.roots.clone();
-        Step::Branch(alloc::vec![Self { members: roots.clone(), roots, raised, pending: Vec::new() }])
+        let lowered = self.lowered.clone();
+        Step::Branch(alloc::vec![Self {
+            members: roots.clone(),
+            roots,
+            raised,
+            lowered,
+            is_final: false,
+            pending: Vec::new()
+        }])
+    }
+
+    /// A combination without what only a replaced version raised, when something stands higher than `needed` and the floor
+    /// have it.
+    fn lower(&self, needed: &Lowest, floor: &BTreeMap<ArtifactName, Version>) -> Option<Self> {
+        let stands_high = self.members.values().any(|member| match &member.chosen.asked_by {
+            AskedBy::DesiredState(_) => false,
+            AskedBy::Dependency(need) => {
+                let lowest = needed.get(&(need.name.clone(), need.at_least.major));
+                let floor = floor.get(&need.name).filter(|floor| floor.major == need.at_least.major);
+                lowest.into_iter().chain(floor).all(|other| other.cmp_precedence(&need.at_least) == Ordering::Less)
+            }
+        });
+        if self.is_final || !stands_high || self.lowered.contains(needed) {
+            return None;
+        }
+        let mut lowered = self.lowered.clone();
+        lowered.push(needed.clone());
+        let roots = self.roots.clone();
+        Some(Self {
+            members: roots.clone(),
+            roots,
+            raised: needed.clone(),
+            lowered,
+            is_final: false,
+            pending: Vec::new(),
+        })
     }
 
     /// The ways to go on: with all that must come in any case, then with each of those for which an alternative could

@@ -42,7 +42,23 @@ impl From<&Self> for DriftPolicy {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use serde::Deserialize as _;
+    use serde::de::IntoDeserializer as _;
+    use serde::de::value::{Error, StrDeserializer};
+
     use super::*;
+
+    #[test]
+    fn no_kind_is_left_out_where_all_are_counted() {
+        let word: StrDeserializer<'_, Error> = "none of them".into_deserializer();
+        let refused = DriftKind::deserialize(word).unwrap_err().to_string();
+        let all: Vec<_> = DriftKind::ALL.iter().map(|kind| format!("`{}`", kind.as_str())).collect();
+        assert!(refused.ends_with(&format!("expected one of {}", all.join(", "))), "{refused}");
+    }
 
     #[test]
     fn a_named_kind_beats_the_mode_and_the_hosts_own_file_is_never_healed() {

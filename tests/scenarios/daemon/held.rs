@@ -45,7 +45,12 @@ fn a_closed_window_holds_a_change_back_and_heals_what_is_live() {
     assert_eq!(live(&host).as_deref(), Some(RULES));
     assert_eq!(host.status().ended_with(2).json()["condition"], "Pending");
 
+    assert_eq!(host.plan().ended_with(2).json()["meanwhile"], json!([]));
     tampered(&host);
+    // The change itself waits; what the next pass does is said beside it.
+    let plan = host.plan().ended_with(2).json();
+    let meanwhile: Vec<_> = plan["meanwhile"].as_array().unwrap().iter().map(|step| step["step"].clone()).collect();
+    assert!(meanwhile.contains(&json!("activate")) && !meanwhile.contains(&json!("fetch")), "{plan:#}");
     let healed = host.once().ended_with(2).json();
     assert_eq!((&healed["condition"], &healed["drift"][0]["kind"]), (&json!("Pending"), &json!("modified")));
     assert_eq!(live(&host).as_deref(), Some(RULES));

@@ -98,6 +98,15 @@ fn a_push_is_live_at_once_and_strangers_move_nothing() {
     assert!(asked.stdout.contains("InSync"));
     assert!(daemon.log().matches("a webhook says").count() <= 2, "{}", daemon.log());
     assert!(!daemon.log().contains(SECRET));
+
+    // It is there again when agent.toml was read again, and of the kind that is named there then.
+    let toml = host.read("agent.toml").replace("\"github\"", "\"gitlab\"");
+    host.write("agent.toml", &toml);
+    for times in 1..=2 {
+        daemon.signal(Signal::HUP);
+        daemon.wait_for(SOON, |daemon| daemon.log().matches("agent.toml was read again").count() == times);
+        assert_eq!(hooked.send(&format!("X-Gitlab-Token: {SECRET}\r\n"), b"{}"), 202, "{}", daemon.log());
+    }
     assert_eq!(daemon.stop(STOP).code(), Some(0));
 }
 

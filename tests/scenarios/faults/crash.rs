@@ -23,8 +23,10 @@ const RECOVERIES: usize = 2;
 const RECOVERIES_FULL: usize = 100;
 
 /// Fsyncs that serve what the model does not look at: that the number of a report which may have been sent is not used for
-/// another one.
-const SERVE_OTHERS: [&str; 1] = ["directory state, after state/reporting"];
+/// another one. Whoever takes the lock makes durable what is found; the reporter takes it again when what the model looks at
+/// is durable already.
+const SERVE_OTHERS: [&str; 3] =
+    ["directory state, after state/reporting", "directory state, after state/reports", "directory state, as it was"];
 
 /// What came of one story.
 struct Told {

@@ -24,57 +24,86 @@ pub(super) struct Point {
     pub(super) nth: usize,
 }
 
-/// Every call of a run that changes something below the host's directory.
+/// A command on a host, to be killed.
+pub(super) struct Killed<'a> {
+    pub(super) name: &'a str,
+    pub(super) host: &'a Host,
+    pub(super) command: &'a Command,
+    /// Its exit code where nobody kills it.
+    pub(super) code: i32,
+    /// What is done after a kill, and what is wrong then.
+    pub(super) settles: &'a dyn Fn() -> Option<String>,
+}
+
+/// Every call of a pass that changes something below the host's directory.
 pub(super) fn points(story: &Story<'_>) -> Vec<Point> {
-    let (run, calls) = trace::record(&once(story.host), CHANGES, false);
-    let _as_wanted = run.ended_with(story.code);
+    let points = points_of(story.host, &once(story.host), story.code);
+    assert!(points.len() > 20, "{}: {points:#?}", story.name);
+    points
+}
+
+fn points_of(host: &Host, command: &Command, code: i32) -> Vec<Point> {
+    let (run, calls) = trace::record(command, CHANGES, false);
+    let _as_wanted = run.ended_with(code);
     let mut points = Vec::new();
     for (at, call) in calls.iter().enumerate() {
-        if call.changes(&story.host.path("")) && call.is_repeatable() {
+        if call.changes(&host.path("")) && call.is_repeatable() {
             let before = calls.iter().take(at + 1);
             let nth = before.filter(|other| other.name == call.name && call.place_matches(other)).count();
             points.push(Point { nth, call: call.clone() });
         }
     }
-    assert!(points.len() > 20, "{}: {points:#?}", story.name);
+    assert!(points.len() > 4, "{points:#?}");
     points
 }
 
 pub(super) fn kill_everywhere(story: &Story<'_>) {
+    let settles = || {
+        let after = falconer_tests::host::run(&mut once(story.host));
+        let live = Live::on(story.host).map(|live| live.rules("acme-rules.yaml"));
+        let is_well = after.code == Some(story.code) && live == Some(rules(story.version));
+        (!is_well).then(|| format!("{after:?}"))
+    };
+    kill_at_every_call(&Killed {
+        name: story.name,
+        host: story.host,
+        command: &once(story.host),
+        code: story.code,
+        settles: &settles,
+    });
+}
+
+pub(super) fn kill_at_every_call(killed: &Killed<'_>) {
     if !trace::is_permitted() {
         return;
     }
-    let saved = Saved::of(story.host);
-    let all = points(story);
-    let before = {
-        saved.restore();
-        Live::on(story.host)
-    };
+    let host = killed.host;
+    let saved = Saved::of(host);
+    let all = points_of(host, killed.command, killed.code);
+    saved.restore();
+    let before = Live::on(host);
     let (total, chosen) = (all.len(), sample(all, SAMPLE));
     let (mut missed, mut violations) = (Vec::new(), Vec::new());
     for point in &chosen {
         saved.restore();
-        let run = trace::inject(&once(story.host), &point.call, &format!("signal=KILL:when={}", point.nth));
+        let run = trace::inject(killed.command, &point.call, &format!("signal=KILL:when={}", point.nth));
         if run.code.is_some() {
             missed.push(point);
         }
         // What somebody had tampered with before is what it was, until it is healed.
-        if Live::on(story.host) != before
-            && let Some(broken) = broken_promise(story.host)
+        if Live::on(host) != before
+            && let Some(broken) = broken_promise(host)
         {
             violations.push(format!("{point:?}: {broken}"));
         }
-        let after = falconer_tests::host::run(&mut once(story.host));
-        let live = Live::on(story.host).map(|live| live.rules("acme-rules.yaml"));
-        if after.code != Some(story.code) || live != Some(rules(story.version)) || broken_promise(story.host).is_some()
-        {
-            violations.push(format!("{point:?}: does not converge: {after:?}"));
+        if let Some(problem) = (killed.settles)().or_else(|| broken_promise(host)) {
+            violations.push(format!("{point:?}: does not converge: {problem}"));
         }
     }
     let kills = chosen.len() - missed.len();
     say(&format!(
         "{}: {kills} kills at {} of {total} points, {} violations",
-        story.name,
+        killed.name,
         chosen.len(),
         violations.len()
     ));

@@ -44,6 +44,7 @@ impl Before {
         };
         say("I1 what is live is complete", incomplete_live(view, state));
         say("I1 what Falco would load is there", unloadable(view, state));
+        say("I1 what falco.yaml names is complete", ledger.and_then(|ledger| incomplete_named(view, state, ledger)));
         say("I2 the good generation is complete", ledger.and_then(|ledger| incomplete_good(view, state, ledger)));
         say(
             "I2 the good generation can be built again",
@@ -65,11 +66,19 @@ impl Before {
     /// A file beside our own that is gone, new or another one. falco.yaml is the one that we may edit.
     fn touched(&self, view: &View<'_>) -> Option<String> {
         let found = view.files_below(Path::new("etc"));
-        let ours = |path: &Path| path == Path::new("falco.yaml") || path.to_string_lossy().contains(".falconer-");
+        let ours = |path: &Path| path == Path::new("falco.yaml") || path.to_string_lossy().contains(".falconer");
         let changed = found.iter().find(|(path, file)| !ours(path) && self.etc.get(*path) != Some(&file.key()));
         let gone = self.etc.keys().find(|path| !found.contains_key(*path));
         changed.map(|(path, _)| path).or(gone).map(|path| format!("{} changed", path.display()))
     }
+}
+
+/// A generation that falco.yaml itself names, in edit mode, and that is not complete.
+fn incomplete_named(view: &View<'_>, state: &Path, ledger: &Ledger) -> Option<String> {
+    let falco_yaml = view.file(Path::new("etc/falco.yaml"))?;
+    let text = std::str::from_utf8(falco_yaml.bytes()).ok()?;
+    let mut named = text.split("/generations/").skip(1).filter_map(|rest| rest.split('/').next()?.parse().ok());
+    named.find_map(|number| incomplete(view, state, ledger, GenerationNumber(number)))
 }
 
 fn incomplete_good(view: &View<'_>, state: &Path, ledger: &Ledger) -> Option<String> {
@@ -138,5 +147,5 @@ fn lasts(path: &Path, state: &Path) -> bool {
     let is_temporary = below.components().any(|part| part.as_os_str().to_string_lossy().ends_with(".tmp"));
     let is_pack = below.starts_with("repository.git/objects/pack") && !name.contains("_git2_");
     let is_work = below.starts_with("tmp") || (below.starts_with("repository.git") && !is_pack);
-    !is_temporary && !is_work && !name.contains(".falconer-") && name != "lock"
+    !is_temporary && !is_work && !name.contains(".falconer") && name != "lock"
 }

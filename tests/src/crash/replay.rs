@@ -211,6 +211,10 @@ impl Replay {
     /// Something was done below the host's directory that is not ours.
     fn elsewhere(&mut self, path: &Path) -> Effect {
         let Some(relative) = self.disk.relative(path) else { return Effect::None };
+        // The runtime directory does not outlive a power cut, so that nothing in it may be needed after one.
+        if relative.starts_with("run") {
+            return Effect::None;
+        }
         if relative.starts_with("reports.git") {
             return if relative.starts_with("reports.git/refs") { Effect::Told(Told::Reports) } else { Effect::None };
         }

@@ -123,6 +123,9 @@ impl Recorded {
             Told::Falco if live_number(view, state) != live_now => {
                 broken = Some("I8 Falco is told to load what a crash may take back".to_owned());
             }
+            Told::Falco if falco_yaml(view) != falco_now => {
+                broken = Some("I8 Falco is told to load what a crash may take back".to_owned());
+            }
             Told::Reports if good(view) != good_now => {
                 broken = Some("I9 a generation is reported good and a crash may take that back".to_owned());
             }

@@ -148,7 +148,7 @@ fn any_world_with(needs: Needs, alternatives: usize) -> impl Strategy<Value = (N
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     /// `World::settle` also asserts that no question comes twice, so that every run ends.
     #[test]
@@ -178,7 +178,8 @@ proptest! {
             }
             Err(conflicts) => {
                 prop_assert!(!conflicts.is_empty());
-                if needs == Needs::Anything {
+                // With alternatives not every order in which artifacts could have come is tried.
+                if needs == Needs::Anything || has_choice(&world, &roots) {
                     return Ok(());
                 }
                 let lowest: Vec<_> = possible.filter(|all| is_lowest(all, &floor)).collect();

@@ -109,8 +109,8 @@ fn what_is_live_good_or_needed_is_not_removed() {
         strays: Vec::new(),
     };
     let replaced = |step: Step| move |plan: &mut Plan, _: &mut Observed| *plan.steps.last_mut().unwrap() = step;
-    breaks("generation 3 is live or good", replaced(prune(&[3], &[], &[])));
-    breaks("generation 4 is live or good", replaced(prune(&[4], &[], &[])));
+    breaks("generation 3 is live, good or named", replaced(prune(&[3], &[], &[])));
+    breaks("generation 4 is live, good or named", replaced(prune(&[4], &[], &[])));
     breaks("generation 9 was not found", replaced(prune(&[9], &[], &[])));
     breaks("not ours to remove", replaced(prune(&[], &["plugins/unknown"], &[])));
     breaks("is needed by generation 3", replaced(prune(&[], &[], &[Digest::of(b"layer c")])));

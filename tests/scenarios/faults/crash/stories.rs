@@ -87,6 +87,8 @@ pub(super) fn all() -> Vec<Make> {
         Box::new(disk_fails),
         Box::new(put_back_by_hand),
         Box::new(killed_first_run),
+        Box::new(update_falco_yaml),
+        Box::new(rolled_back_by_hand),
     ];
     for (first, second) in [(6, 99), (9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
         all.push(Box::new(move || recovery_of_a_recovery(update(), first, second)));
@@ -124,7 +126,8 @@ fn install() -> Story {
 /// Falco runs already, nothing of the state directory is there, not even what leads to it.
 fn first_run() -> Story {
     let host = HostWithFalco::start(true, &[]);
-    let agent = host.read("agent.toml").replace("state = \"state\"", "state = \"var/lib/falconer\"");
+    std::fs::create_dir(host.path("run")).unwrap();
+    let agent = host.read("agent.toml").replace("state = \"state\"", "state = \"var/lib/falconer\"\nruntime = \"run\"");
     host.write("agent.toml", &agent);
     let _adopted = host.falconer(["adopt"]).ended_with(0);
     let passes = vec![pass(&host, DONE)];
@@ -230,6 +233,35 @@ fn rolled_back() -> Story {
         assert_eq!(broken_promise(host), None);
     };
     told_of("roll back", Box::new(host), passes, recovers)
+}
+
+/// Somebody goes back to the first generation.
+fn rolled_back_by_hand() -> Story {
+    let host = installed();
+    commit(&host, 2);
+    converges(&host, 2);
+    let mut command = host.command();
+    command.args(["rollback", "--output", "json"]);
+    let passes = vec![Pass { command, tampering: Vec::new(), codes: DONE }];
+    // The wish may have been lost: the pass stays where it is then.
+    let recovers = |host: &Host| {
+        let run = host.once();
+        assert!(matches!(run.code, Some(0 | 1)), "{run:?}");
+        assert_live(host, if run.code == Some(0) { 2 } else { 1 });
+    };
+    Story { passes, ..story("roll back by hand", host, recovers) }
+}
+
+/// falco.yaml itself names what Falco loads.
+fn update_falco_yaml() -> Story {
+    let host = Host::new();
+    host.configure("config = \"edit\"\n");
+    commit(&host, 1);
+    let _adopted = host.falconer(["adopt"]).ended_with(0);
+    converges(&host, 1);
+    let _edited = host.falconer(["adopt"]).ended_with(0);
+    commit(&host, 2);
+    story("update falco.yaml", host, |host| converges(host, 2))
 }
 
 fn report() -> Story {
