@@ -21,6 +21,9 @@ use tar::{Archive, EntryType, Header};
 pub use self::error::{ArchiveError, Refusal};
 use self::input::Input;
 
+/// How much is read at once, in bytes.
+const PIECE: usize = 128 << 10;
+
 /// How much an archive may make us do.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -283,7 +286,7 @@ impl<R: Read> Read for Exact<R> {
 }
 
 fn copy(content: &mut dyn Read, mut take: impl FnMut(&[u8]) -> Result<(), ArchiveError>) -> Result<u64, ArchiveError> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; PIECE];
     let mut size = 0;
     loop {
         match content.read(&mut buffer) {

@@ -33,8 +33,8 @@ pub async fn waited_for<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     }
 }
 
-/// What `work` gives for each of `items`, in their order; as many at once as there are processors. This thread works too,
-/// and alone where no other can be had.
+/// What `work` gives for each of `items`, in their order; twice as many at once as there are processors, since some wait for
+/// the disk. This thread works too, and alone where no other can be had.
 pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
@@ -47,7 +47,7 @@ pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..(*PROCESSORS).min(items.len()) {
+        for _ in 1..PROCESSORS.saturating_mul(2).min(items.len()) {
             if Builder::new().spawn_scoped(scope, take_turns).is_err() {
                 break;
             }

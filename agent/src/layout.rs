@@ -5,6 +5,7 @@
 pub mod directory;
 mod error;
 mod index;
+mod intake;
 mod proofs;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use rustix::fs::FileType;
 use self::directory::{Directory, FileError};
 pub use self::error::LayoutError;
 pub use self::index::Descriptor;
+pub use self::intake::{Intake, Look};
 pub use self::proofs::Proofs;
 pub use self::writer::BlobWriter;
 use crate::aside;
@@ -136,7 +138,7 @@ impl Layout {
     pub fn open_blob_verified(&self, digest: &Digest, cap: u64) -> Result<File, LayoutError> {
         let mut file = self.open_blob(digest, cap)?;
         let status = rustix::fs::fstat(&file).map_err(|errno| self.unreadable(digest, errno.into()))?;
-        if self.proofs.has(digest, &status) {
+        if self.proofs.digest(&status).as_ref() == Some(digest) {
             return Ok(file);
         }
         let found = digest_of(&mut (&mut file).take(cap.saturating_add(1)));
@@ -167,6 +169,37 @@ impl Layout {
     /// When no file can be created.
     pub fn writer(&self) -> Result<BlobWriter<'_>, LayoutError> {
         BlobWriter::new(self)
+    }
+
+    /// Begins a blob that comes from far away, of which much may come.
+    ///
+    /// # Errors
+    /// When no file can be created.
+    pub fn intake<T: Send + 'static>(&self, look: Look<T>) -> Result<Intake<'_, T>, LayoutError> {
+        Intake::new(self, look)
+    }
+
+    /// What `look` sees in a blob, when what it was given is what the blob's name says; `None` when there is no such blob.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn look_into<T: Send + 'static>(
+        &self,
+        digest: &Digest,
+        size: u64,
+        look: Look<T>,
+    ) -> Result<Option<T>, LayoutError> {
+        if !self.has(digest, size)? {
+            return Ok(None);
+        }
+        let file = self.open_blob(digest, size)?;
+        let looked = aside::computed(move || {
+            let mut reader = Hashing { inner: file.take(size.saturating_add(1)), hasher: Hasher::new() };
+            let seen = look(&mut reader);
+            io::copy(&mut reader, &mut io::sink()).map(|_| (reader.hasher.finish(), seen))
+        });
+        let (found, seen) = looked.await.map_err(|source| self.unreadable(digest, source))?;
+        Ok((found == *digest).then_some(seen))
     }
 
     /// Whether there is a blob of that size whose content is what its name says.
@@ -309,8 +342,22 @@ impl Layout {
         LayoutError::Index { path: self.root.path().join(INDEX), problem }
     }
 
-    fn unreadable(&self, digest: &Digest, source: std::io::Error) -> LayoutError {
+    fn unreadable(&self, digest: &Digest, source: io::Error) -> LayoutError {
         FileError::new("read", self.blobs.path().join(digest.hex()), source).into()
+    }
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
     }
 }
 
@@ -318,14 +365,14 @@ impl Layout {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn digest_of(reader: &mut impl Read) -> std::io::Result<Digest> {
+pub fn digest_of(reader: &mut impl Read) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),
             Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

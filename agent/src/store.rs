@@ -50,7 +50,7 @@ pub const REPORTS: &str = "reports";
 pub struct StateDirectory {
     path: PathBuf,
     root: Option<Directory>,
-    /// What was written to the store since the lock was taken.
+    /// What was written since the lock was taken.
     written: Arc<Proofs>,
 }
 

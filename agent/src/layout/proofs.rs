@@ -1,21 +1,25 @@
 //! What was hashed while it was written, and has not been touched since.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use falconer_manifests::digest::Digest;
 use rustix::fs::Stat;
 
 /// From how many bytes on it pays to remember: reading less again costs nothing.
-pub(super) const MUCH: u64 = 1 << 20;
+const MUCH: u64 = 1 << 20;
 
-/// The blobs that whoever holds this has written: it has hashed them then. It is as short-lived as the lock under which they
+/// The files that whoever holds this has written: it has hashed them then. It is as short-lived as the lock under which they
 /// were written, and no proof of what an earlier one has left. A file that anybody has written to, replaced or given other
-/// rights since has another inode or another time of change, which nobody can set.
+/// rights since has another inode or another time of change, which nobody can set. Before Linux 6.13 that time goes by ticks
+/// of some milliseconds: what comes in the same tick as our own last write is seen under the next lock.
+///
+/// So it spares reading what is read only to be sure of it. Whatever becomes live, or is written down as what is wanted, is
+/// hashed from the very bytes that are taken.
 #[derive(Debug, Default)]
-pub struct Proofs(Mutex<BTreeMap<Digest, Identity>>);
+pub struct Proofs(Mutex<BTreeMap<Identity, Digest>>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     device: u64,
     inode: u64,
@@ -24,17 +28,20 @@ struct Identity {
 }
 
 impl Proofs {
-    /// Remembers the file that has just been written.
-    pub(super) fn add(&self, digest: &Digest, file: Option<Stat>) {
-        if let Some(file) = file.filter(is_much) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone(), identity(&file));
+    /// Remembers a file whose content, with all that was written to it, has that digest.
+    pub(crate) fn add(&self, digest: &Digest, file: &Stat) {
+        if is_much(file) {
+            self.lock().insert(identity(file), digest.clone());
         }
     }
 
-    /// Whether the file is the one that was written, as it was then.
-    pub(super) fn has(&self, digest: &Digest, file: &Stat) -> bool {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(digest) == Some(&identity(file))
+    /// The digest of the file's content, when it was written by whoever holds this, and is as it was then.
+    pub(crate) fn digest(&self, file: &Stat) -> Option<Digest> {
+        is_much(file).then(|| self.lock().get(&identity(file)).cloned()).flatten()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Identity, Digest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

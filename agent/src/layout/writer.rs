@@ -1,16 +1,12 @@
 //! Writing a blob whose content comes in pieces.
 
-use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use falconer_manifests::digest::{Digest, Hasher};
-use rustix::io::Errno;
 
-use super::directory::{FILE_MODE, NewFile};
-use super::proofs::MUCH;
+use super::directory::{FILE_MODE, FileError, NewFile};
 use super::{Layout, LayoutError};
-use crate::aside;
-use crate::transfer::Output;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -18,11 +14,23 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 #[must_use = "a blob is only there after finish"]
 pub struct BlobWriter<'a> {
+    name: TemporaryName<'a>,
+    body: Body,
+}
+
+/// The name of a file that is not a blob yet. It is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct TemporaryName<'a> {
     layout: &'a Layout,
-    temporary: String,
+    name: String,
     /// Whether there is such a file.
     left: bool,
-    file: Option<NewFile>,
+}
+
+/// What has come of a blob.
+#[derive(Debug)]
+pub(super) struct Body {
+    file: NewFile,
     hasher: Hasher,
     size: u64,
 }
@@ -30,11 +38,12 @@ pub struct BlobWriter<'a> {
 impl<'a> BlobWriter<'a> {
     pub(super) fn new(layout: &'a Layout) -> Result<Self, LayoutError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!(".{}-{number}.tmp", std::process::id());
+        let name = format!(".{}-{number}.tmp", std::process::id());
         // A leftover of that name is of a dead writer that had our process id.
-        layout.blobs.remove_file_if_there(&temporary)?;
-        let file = Some(layout.blobs.create_file(&temporary, FILE_MODE)?);
-        Ok(Self { layout, temporary, left: true, file, hasher: Hasher::new(), size: 0 })
+        layout.blobs.remove_file_if_there(&name)?;
+        let file = layout.blobs.create_file(&name, FILE_MODE)?;
+        let name = TemporaryName { layout, name, left: true };
+        Ok(Self { name, body: Body { file, hasher: Hasher::new(), size: 0 } })
     }
 
     /// Takes the next piece.
@@ -42,11 +51,7 @@ impl<'a> BlobWriter<'a> {
     /// # Errors
     /// When the disk does not take it.
     pub fn take(&mut self, piece: &[u8]) -> Result<(), LayoutError> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(piece)?;
-        self.hasher.update(piece);
-        self.size = self.size.saturating_add(piece.len() as u64);
-        Ok(())
+        Ok(self.body.take(piece)?)
     }
 
     /// Checks that what came is `expected`, makes its content durable and names it; the name is durable after the next
@@ -54,77 +59,71 @@ impl<'a> BlobWriter<'a> {
     ///
     /// # Errors
     /// When something else came, or when a step fails: then there is no new blob.
-    pub fn finish(mut self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
-        match self.checked(expected, size)? {
-            Some(file) => {
-                file.sync()?;
-                self.name(expected)
-            }
-            None => Ok(()),
-        }
+    pub fn finish(self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
+        let Self { name, body } = self;
+        body.require(expected, size)?;
+        body.file.sync()?;
+        name.become_blob(expected, size, &body)
     }
 
-    /// As [`Self::finish`]; where there is much that the disk has to take, others get on with theirs meanwhile.
-    ///
-    /// # Errors
-    /// As [`Self::finish`].
-    pub async fn finish_aside(mut self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
-        match self.checked(expected, size)? {
-            Some(file) => {
-                if size < MUCH { file.sync() } else { aside::waited_for(move || file.sync()).await }?;
-                self.name(expected)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The file, when it has what it must have and nobody else was faster.
-    fn checked(&mut self, expected: &Digest, size: u64) -> Result<Option<NewFile>, LayoutError> {
-        let found = std::mem::take(&mut self.hasher).finish();
-        if found != *expected || self.size != size {
-            return Err(LayoutError::Unexpected { wanted: expected.clone(), found, size: self.size });
-        }
-        Ok(if self.layout.is_intact(expected, size)? { None } else { self.file.take() })
-    }
-
-    fn name(mut self, digest: &Digest) -> Result<(), LayoutError> {
-        self.layout.blobs.rename(&self.temporary, digest.hex())?;
-        self.left = false;
-        self.layout.proofs.add(digest, self.layout.blobs.stat(digest.hex())?);
-        Ok(())
+    pub(super) fn into_parts(self) -> (TemporaryName<'a>, Body) {
+        (self.name, self.body)
     }
 }
 
-impl Write for BlobWriter<'_> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.take(piece).map_err(|error| match error {
-            LayoutError::File(error) => error.source,
-            _ => Errno::IO.into(),
-        })?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+impl Body {
+    pub(super) fn take(&mut self, piece: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(piece)?;
+        self.hasher.update(piece);
+        self.size = self.size.saturating_add(piece.len() as u64);
         Ok(())
     }
-}
 
-impl Output for BlobWriter<'_> {
-    fn start_over(&mut self) -> io::Result<()> {
+    pub(super) fn start_over(&mut self) -> Result<(), FileError> {
         self.hasher = Hasher::new();
         self.size = 0;
-        self.file.as_mut().map_or(Ok(()), |file| file.start_over().map_err(|error| error.source))
+        self.file.start_over()
     }
 
-    fn digest(&self) -> Option<Digest> {
-        Some(self.hasher.clone().finish())
+    pub(super) fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
+    pub(super) fn require(&self, wanted: &Digest, size: u64) -> Result<(), LayoutError> {
+        let found = self.digest();
+        if found != *wanted || self.size != size {
+            return Err(LayoutError::Unexpected { wanted: wanted.clone(), found, size: self.size });
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), FileError> {
+        self.file.sync()
     }
 }
 
-impl Drop for BlobWriter<'_> {
+impl TemporaryName<'_> {
+    pub(super) fn path(&self) -> PathBuf {
+        self.layout.blobs.path().join(&self.name)
+    }
+
+    /// Gives the file, whose content was required to be this and is durable, its name.
+    pub(super) fn become_blob(mut self, digest: &Digest, size: u64, body: &Body) -> Result<(), LayoutError> {
+        if self.layout.is_intact(digest, size)? {
+            return Ok(());
+        }
+        self.layout.blobs.rename(&self.name, digest.hex())?;
+        self.left = false;
+        // Of the file that was written, whatever bears the name by now.
+        self.layout.proofs.add(digest, &body.file.status()?);
+        Ok(())
+    }
+}
+
+impl Drop for TemporaryName<'_> {
     fn drop(&mut self) {
         if self.left {
-            self.layout.blobs.discard(&self.temporary);
+            self.layout.blobs.discard(&self.name);
         }
     }
 }

@@ -11,7 +11,7 @@ use falconer_manifests::reference::Source;
 use futures_util::future::join_all;
 
 use super::{PassError, Sources};
-use crate::layout::Layout;
+use crate::layout::{Layout, Look};
 use crate::registry::Repository;
 use crate::transfer::Output;
 
@@ -103,19 +103,43 @@ impl Sources {
     }
 
     async fn fetch_one(&self, wanted: Wanted<'_>, blobs: &Layout) -> Result<(), PassError> {
-        let Wanted { source, layer, cap } = wanted;
-        if blobs.is_intact(&layer.digest, layer.size)? {
+        if blobs.is_intact(&wanted.layer.digest, wanted.layer.size)? {
             return Ok(());
         }
+        self.take_in(wanted, blobs, Arc::new(|_| ())).await
+    }
+
+    /// What `look` sees in an archive, which is in `blobs` afterwards: while it comes, or where it is there, and whole.
+    ///
+    /// # Errors
+    /// As [`Self::fetch_all`].
+    pub(super) async fn fetch_and_look<T: Send + 'static>(
+        &self,
+        wanted: Wanted<'_>,
+        blobs: &Layout,
+        look: Look<T>,
+    ) -> Result<T, PassError> {
+        match blobs.look_into(&wanted.layer.digest, wanted.layer.size, Arc::clone(&look)).await? {
+            Some(seen) => Ok(seen),
+            None => self.take_in(wanted, blobs, look).await,
+        }
+    }
+
+    async fn take_in<T: Send + 'static>(
+        &self,
+        wanted: Wanted<'_>,
+        blobs: &Layout,
+        look: Look<T>,
+    ) -> Result<T, PassError> {
+        let Wanted { source, layer, cap } = wanted;
         tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
         self.tell(Event::Begun { source, layer });
-        let mut writer = blobs.writer()?;
-        let mut told = Told { sources: self, digest: &layer.digest, came: 0, out: &mut writer };
+        let mut intake = blobs.intake(look)?;
+        let mut told = Told { sources: self, digest: &layer.digest, came: 0, out: &mut intake };
         let read = self.read(source, layer, cap, &mut told).await;
         self.tell(Event::Ended { digest: &layer.digest });
         read?;
-        writer.finish_aside(&layer.digest, layer.size).await?;
-        Ok(())
+        Ok(intake.finish(&layer.digest, layer.size).await?)
     }
 
     pub(super) async fn read(
@@ -169,7 +193,7 @@ impl Output for Told<'_> {
         self.out.start_over()
     }
 
-    fn digest(&self) -> Option<Digest> {
-        self.out.digest()
+    fn end(&mut self) -> io::Result<Digest> {
+        self.out.end()
     }
 }

@@ -1,5 +1,7 @@
 //! Answers the questions that resolving leaves open.
 
+use std::sync::Arc;
+
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
 use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
@@ -14,7 +16,6 @@ use futures_util::future::join_all;
 use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
 use crate::archive::{self, Limits};
-use crate::aside;
 use crate::layout::Layout;
 use crate::registry::{Repository, TagOrDigest};
 
@@ -218,10 +219,11 @@ impl Sources {
             source: error,
         })?;
         let limits = limits(published.kind);
-        self.fetch_all([Wanted { source, layer: &published.layer, cap: limits.compressed }], blobs).await?;
-        let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
-        let listed = aside::computed(move || archive::list(archive, limits)).await.map_err(|error| {
-            PassError::Archive { artifact: format!("{source}@{}", published.manifest), source: error }
+        let wanted = Wanted { source, layer: &published.layer, cap: limits.compressed };
+        let listed = self.fetch_and_look(wanted, blobs, Arc::new(|archive| archive::list(archive, limits))).await?;
+        let listed = listed.map_err(|error| PassError::Archive {
+            artifact: format!("{source}@{}", published.manifest),
+            source: error,
         })?;
         let mut files: Vec<_> = listed
             .into_iter()

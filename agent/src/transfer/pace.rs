@@ -1,7 +1,6 @@
 //! Bodies that are too large to hold: taken piece by piece, at a minimum rate.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use falconer_manifests::digest::Digest;
@@ -32,10 +31,11 @@ pub trait Output: Write + Send {
     /// When that cannot be done.
     fn start_over(&mut self) -> io::Result<()>;
 
-    /// The digest of all that was written, where it is computed on the way: then nobody else has to.
-    fn digest(&self) -> Option<Digest> {
-        None
-    }
+    /// Ends what is written, and gives the digest of all of it.
+    ///
+    /// # Errors
+    /// When something of it cannot be written.
+    fn end(&mut self) -> io::Result<Digest>;
 }
 
 impl Output for Vec<u8> {
@@ -43,12 +43,9 @@ impl Output for Vec<u8> {
         self.clear();
         Ok(())
     }
-}
 
-impl Output for File {
-    fn start_over(&mut self) -> io::Result<()> {
-        self.set_len(0)?;
-        self.rewind()
+    fn end(&mut self) -> io::Result<Digest> {
+        Ok(Digest::of(self))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Directory, FileError};
@@ -46,14 +46,22 @@ impl NewFile {
         emptied.map_err(|source| FileError::new("empty", &self.path, source))
     }
 
-    /// Waits until the content is on the disk, and closes the file. After an error the file is worthless: the kernel may
-    /// have dropped the pages that it could not write, and a second attempt would lie.
+    /// Waits until the content is on the disk. After an error the file is worthless: the kernel may have dropped the pages
+    /// that it could not write, and a second attempt would lie.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn sync(self) -> Result<(), FileError> {
+    pub fn sync(&self) -> Result<(), FileError> {
         retry_on_intr(|| rustix::fs::fsync(&self.file))
             .map_err(|errno| FileError::new("make durable", &self.path, errno.into()))
+    }
+
+    /// What the file is now.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn status(&self) -> Result<Stat, FileError> {
+        rustix::fs::fstat(&self.file).map_err(|errno| FileError::new("look at", &self.path, errno.into()))
     }
 
     /// Where the file is.
