@@ -92,14 +92,28 @@ pub fn entries(reader: impl Read, limits: &Limits) -> Result<Vec<ArchiveFile>, A
 /// # Errors
 /// When anything in the archive is refused, however far behind.
 pub fn list(reader: impl Read, limits: &Limits) -> Result<Vec<ListedFile>, ArchiveError> {
+    let files = unpack(reader, limits, || Ok(io::sink()))?;
+    Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+/// As [`list`]; the content of each file goes to something that `begin` gives. What was written is worthless after an error.
+///
+/// # Errors
+/// As [`list`]; also when what `begin` gives fails.
+pub fn unpack<W: Write>(
+    reader: impl Read,
+    limits: &Limits,
+    begin: impl Fn() -> io::Result<W>,
+) -> Result<Vec<(ListedFile, W)>, ArchiveError> {
     let mut files = Vec::new();
     walk(reader, limits, |path, mode, content| {
+        let mut output = begin().map_err(ArchiveError::Output)?;
         let mut hasher = Hasher::new();
         let size = copy(content, |piece| {
             hasher.update(piece);
-            Ok(())
+            output.write_all(piece).map_err(ArchiveError::Output)
         })?;
-        files.push(ListedFile { path: path.clone(), mode, size, digest: hasher.finish() });
+        files.push((ListedFile { path: path.clone(), mode, size, digest: hasher.finish() }, output));
         Ok(())
     })?;
     Ok(files)
@@ -285,18 +299,24 @@ impl<R: Read> Read for Exact<R> {
     }
 }
 
+/// Gives all of `content` to `take`, in pieces as large as can be.
 fn copy(content: &mut dyn Read, mut take: impl FnMut(&[u8]) -> Result<(), ArchiveError>) -> Result<u64, ArchiveError> {
     let mut buffer = vec![0; PIECE];
     let mut size = 0;
     loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok(size),
-            Ok(count) => {
-                size += count as u64;
-                take(buffer.get(..count).unwrap_or_default())?;
+        let mut filled = 0;
+        while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
+            match content.read(free) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ArchiveError::Malformed(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ArchiveError::Malformed(error)),
+        }
+        size += filled as u64;
+        take(buffer.get(..filled).unwrap_or_default())?;
+        if filled < buffer.len() {
+            return Ok(size);
         }
     }
 }

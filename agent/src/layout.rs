@@ -2,6 +2,7 @@
 //!
 //! A leaf that rooms use; it knows no room. A layout made here can be read by skopeo and oras, and one made by them here.
 
+mod ahead;
 pub mod directory;
 mod error;
 mod index;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use falconer_manifests::digest::{Digest, Hasher};
 use rustix::fs::FileType;
 
+use self::ahead::Ahead;
+pub use self::ahead::{Unpacked, Unpacker, Unpacking};
 use self::directory::{Directory, FileError};
 pub use self::error::LayoutError;
 pub use self::index::Descriptor;
@@ -40,8 +43,9 @@ const ALGORITHM: &str = "sha256";
 #[derive(Debug)]
 pub struct Layout {
     root: Directory,
-    blobs: Directory,
+    blobs: Arc<Directory>,
     proofs: Arc<Proofs>,
+    ahead: Option<Ahead>,
 }
 
 impl Layout {
@@ -72,8 +76,8 @@ impl Layout {
         if !marked(&root)? {
             return Err(LayoutError::NotALayout { path: root.path().to_owned(), problem: "has no file oci-layout" });
         }
-        let blobs = root.subdirectory("blobs")?.subdirectory(ALGORITHM)?;
-        Ok(Self { root, blobs, proofs: Arc::default() })
+        let blobs = root.subdirectory("blobs")?.subdirectory(ALGORITHM)?.into();
+        Ok(Self { root, blobs, proofs: Arc::default(), ahead: None })
     }
 
     /// Opens the layout that `root` holds, after creating what is missing of it.
@@ -84,7 +88,7 @@ impl Layout {
         let marked = marked(&root)?;
         let indexed = root.stat(INDEX)?.is_some();
         let algorithms = root.open_or_create_subdirectory("blobs")?;
-        let blobs = algorithms.open_or_create_subdirectory(ALGORITHM)?;
+        let blobs = algorithms.open_or_create_subdirectory(ALGORITHM)?.into();
         if !indexed {
             root.place_file(INDEX, "index.json.tmp", index::EMPTY)?;
         }
@@ -95,13 +99,51 @@ impl Layout {
             algorithms.sync()?;
             root.sync()?;
         }
-        Ok(Self { root, blobs, proofs: Arc::default() })
+        Ok(Self { root, blobs, proofs: Arc::default(), ahead: None })
     }
 
     /// The same layout, which takes for read what `proofs` has, and adds to it what it writes.
     #[must_use]
     pub fn with_proofs(self, proofs: Arc<Proofs>) -> Self {
         Self { proofs, ..self }
+    }
+
+    /// The same layout, which files may be unpacked ahead for; see [`Self::unpacker`].
+    #[must_use]
+    pub fn with_files_ahead(self) -> Self {
+        Self { ahead: Some(Ahead::default()), ..self }
+    }
+
+    /// What unpacks files while their archive comes, where that is of use to anybody.
+    #[must_use]
+    pub fn unpacker(&self) -> Option<Unpacker> {
+        self.ahead.as_ref().map(|_| Unpacker(Arc::clone(&self.blobs)))
+    }
+
+    /// Keeps a file for whoever will want it, durably, until this layout is dropped.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub async fn keep(&self, file: Unpacked) -> Result<(), LayoutError> {
+        let file = aside::waited_for(move || file.sync().map(|()| file)).await?;
+        if let Some(ahead) = &self.ahead {
+            ahead.keep(file);
+        }
+        Ok(())
+    }
+
+    /// Moves the file that was kept and has that content to `name` in `directory`, which is new and ours. `false` when there
+    /// is none, or when anybody has touched it since it was hashed: then there is nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn place_kept(&self, digest: &Digest, directory: &Directory, name: &str) -> Result<bool, LayoutError> {
+        self.ahead.as_ref().map_or(Ok(false), |ahead| Ok(ahead.place(digest, directory, name, &self.proofs)?))
+    }
+
+    /// What was hashed when it was written.
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Whether there is a blob of that name and size. Its content is not read: whoever reads it checks it.

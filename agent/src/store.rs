@@ -101,7 +101,7 @@ impl StateDirectory {
         let [store, generations, plugins, work] =
             [STORE, GENERATIONS, PLUGINS, WORK].map(|name| subdirectory(&root, name));
         let written = Arc::<Proofs>::default();
-        let store = Layout::create_in(store?)?.with_proofs(written.clone());
+        let store = Layout::create_in(store?)?.with_proofs(written.clone()).with_files_ahead();
         let state = Self { root: Some(Directory::open_real(&self.path)?), path: self.path, written };
         let mut locked = Locked {
             state,

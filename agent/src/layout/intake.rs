@@ -27,7 +27,8 @@ pub type Look<T> = Arc<dyn Fn(&mut dyn Read) -> T + Send + Sync>;
 /// A blob that is taken in. Dropped before [`Self::finish`], it leaves nothing.
 #[must_use = "a blob is only there after finish"]
 pub struct Intake<'a, T> {
-    name: TemporaryName<'a>,
+    layout: &'a Layout,
+    name: TemporaryName,
     look: Look<T>,
     piece: Vec<u8>,
     state: State<T>,
@@ -53,7 +54,7 @@ struct Taken<T> {
 impl<'a, T: Send + 'static> Intake<'a, T> {
     pub(super) fn new(layout: &'a Layout, look: Look<T>) -> Result<Self, LayoutError> {
         let (name, body) = BlobWriter::new(layout)?.into_parts();
-        Ok(Self { name, look, piece: Vec::new(), state: State::Fresh(body) })
+        Ok(Self { layout, name, look, piece: Vec::new(), state: State::Fresh(body) })
     }
 
     /// Checks that what came is `expected`, makes its content durable and names it, as [`BlobWriter::finish`] does; gives
@@ -68,7 +69,7 @@ impl<'a, T: Send + 'static> Intake<'a, T> {
         }
         body.require(expected, size)?;
         let body = aside::waited_for(move || body.sync().map(|()| body)).await?;
-        self.name.become_blob(expected, size, &body)?;
+        self.name.become_blob(self.layout, expected, size, &body)?;
         Ok(seen)
     }
 

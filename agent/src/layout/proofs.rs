@@ -19,8 +19,9 @@ const MUCH: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Proofs(Mutex<BTreeMap<Identity, Digest>>);
 
+/// A file as it is at a moment.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: i64,
@@ -31,13 +32,13 @@ impl Proofs {
     /// Remembers a file whose content, with all that was written to it, has that digest.
     pub(crate) fn add(&self, digest: &Digest, file: &Stat) {
         if is_much(file) {
-            self.lock().insert(identity(file), digest.clone());
+            self.lock().insert(Identity::of(file), digest.clone());
         }
     }
 
     /// The digest of the file's content, when it was written by whoever holds this, and is as it was then.
     pub(crate) fn digest(&self, file: &Stat) -> Option<Digest> {
-        is_much(file).then(|| self.lock().get(&identity(file)).cloned()).flatten()
+        is_much(file).then(|| self.lock().get(&Identity::of(file)).cloned()).flatten()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Identity, Digest>> {
@@ -45,17 +46,20 @@ impl Proofs {
     }
 }
 
-fn is_much(file: &Stat) -> bool {
+/// Whether it pays to remember the file.
+pub(super) fn is_much(file: &Stat) -> bool {
     u64::try_from(file.st_size).is_ok_and(|size| size >= MUCH)
 }
 
-// The types of the fields differ between architectures.
-#[allow(clippy::unnecessary_cast, trivial_numeric_casts, reason = "needed on some architectures")]
-fn identity(file: &Stat) -> Identity {
-    Identity {
-        device: file.st_dev as u64,
-        inode: file.st_ino as u64,
-        size: file.st_size as i64,
-        changed: (file.st_ctime as i64, file.st_ctime_nsec as u64),
+impl Identity {
+    // The types of the fields differ between architectures.
+    #[allow(clippy::unnecessary_cast, trivial_numeric_casts, reason = "needed on some architectures")]
+    pub(super) fn of(file: &Stat) -> Self {
+        Self {
+            device: file.st_dev as u64,
+            inode: file.st_ino as u64,
+            size: file.st_size as i64,
+            changed: (file.st_ctime as i64, file.st_ctime_nsec as u64),
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Writing a blob whose content comes in pieces.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use falconer_manifests::digest::{Digest, Hasher};
 
-use super::directory::{FILE_MODE, FileError, NewFile};
+use super::directory::{Directory, FILE_MODE, FileError, NewFile};
 use super::{Layout, LayoutError};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -14,14 +15,15 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 #[must_use = "a blob is only there after finish"]
 pub struct BlobWriter<'a> {
-    name: TemporaryName<'a>,
+    layout: &'a Layout,
+    name: TemporaryName,
     body: Body,
 }
 
 /// The name of a file that is not a blob yet. It is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct TemporaryName<'a> {
-    layout: &'a Layout,
+pub(super) struct TemporaryName {
+    blobs: Arc<Directory>,
     name: String,
     /// Whether there is such a file.
     left: bool,
@@ -37,13 +39,8 @@ pub(super) struct Body {
 
 impl<'a> BlobWriter<'a> {
     pub(super) fn new(layout: &'a Layout) -> Result<Self, LayoutError> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".{}-{number}.tmp", std::process::id());
-        // A leftover of that name is of a dead writer that had our process id.
-        layout.blobs.remove_file_if_there(&name)?;
-        let file = layout.blobs.create_file(&name, FILE_MODE)?;
-        let name = TemporaryName { layout, name, left: true };
-        Ok(Self { name, body: Body { file, hasher: Hasher::new(), size: 0 } })
+        let (name, file) = TemporaryName::new(&layout.blobs)?;
+        Ok(Self { layout, name, body: Body { file, hasher: Hasher::new(), size: 0 } })
     }
 
     /// Takes the next piece.
@@ -60,13 +57,13 @@ impl<'a> BlobWriter<'a> {
     /// # Errors
     /// When something else came, or when a step fails: then there is no new blob.
     pub fn finish(self, expected: &Digest, size: u64) -> Result<(), LayoutError> {
-        let Self { name, body } = self;
+        let Self { layout, name, body } = self;
         body.require(expected, size)?;
         body.file.sync()?;
-        name.become_blob(expected, size, &body)
+        name.become_blob(layout, expected, size, &body)
     }
 
-    pub(super) fn into_parts(self) -> (TemporaryName<'a>, Body) {
+    pub(super) fn into_parts(self) -> (TemporaryName, Body) {
         (self.name, self.body)
     }
 }
@@ -102,28 +99,51 @@ impl Body {
     }
 }
 
-impl TemporaryName<'_> {
+impl TemporaryName {
+    /// A new file, to write to.
+    pub(super) fn new(blobs: &Arc<Directory>) -> Result<(Self, NewFile), FileError> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!(".{}-{number}.tmp", std::process::id());
+        // A leftover of that name is of a dead writer that had our process id.
+        blobs.remove_file_if_there(&name)?;
+        let file = blobs.create_file(&name, FILE_MODE)?;
+        Ok((Self { blobs: Arc::clone(blobs), name, left: true }, file))
+    }
+
     pub(super) fn path(&self) -> PathBuf {
-        self.layout.blobs.path().join(&self.name)
+        self.blobs.path().join(&self.name)
     }
 
     /// Gives the file, whose content was required to be this and is durable, its name.
-    pub(super) fn become_blob(mut self, digest: &Digest, size: u64, body: &Body) -> Result<(), LayoutError> {
-        if self.layout.is_intact(digest, size)? {
+    pub(super) fn become_blob(
+        mut self,
+        layout: &Layout,
+        digest: &Digest,
+        size: u64,
+        body: &Body,
+    ) -> Result<(), LayoutError> {
+        if layout.is_intact(digest, size)? {
             return Ok(());
         }
-        self.layout.blobs.rename(&self.name, digest.hex())?;
+        self.blobs.rename(&self.name, digest.hex())?;
         self.left = false;
         // Of the file that was written, whatever bears the name by now.
-        self.layout.proofs.add(digest, &body.file.status()?);
+        layout.proofs.add(digest, &body.file.status()?);
+        Ok(())
+    }
+
+    /// Gives the file a name in another directory.
+    pub(super) fn move_into(mut self, directory: &Directory, name: &str) -> Result<(), FileError> {
+        self.blobs.rename_into(&self.name, directory, name)?;
+        self.left = false;
         Ok(())
     }
 }
 
-impl Drop for TemporaryName<'_> {
+impl Drop for TemporaryName {
     fn drop(&mut self) {
         if self.left {
-            self.layout.blobs.discard(&self.name);
+            self.blobs.discard(&self.name);
         }
     }
 }

@@ -109,23 +109,11 @@ impl Sources {
         self.take_in(wanted, blobs, Arc::new(|_| ())).await
     }
 
-    /// What `look` sees in an archive, which is in `blobs` afterwards: while it comes, or where it is there, and whole.
+    /// Brings an archive into `blobs`, and gives what `look` sees in it on the way.
     ///
     /// # Errors
     /// As [`Self::fetch_all`].
-    pub(super) async fn fetch_and_look<T: Send + 'static>(
-        &self,
-        wanted: Wanted<'_>,
-        blobs: &Layout,
-        look: Look<T>,
-    ) -> Result<T, PassError> {
-        match blobs.look_into(&wanted.layer.digest, wanted.layer.size, Arc::clone(&look)).await? {
-            Some(seen) => Ok(seen),
-            None => self.take_in(wanted, blobs, look).await,
-        }
-    }
-
-    async fn take_in<T: Send + 'static>(
+    pub(super) async fn take_in<T: Send + 'static>(
         &self,
         wanted: Wanted<'_>,
         blobs: &Layout,

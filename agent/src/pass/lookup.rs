@@ -1,5 +1,6 @@
 //! Answers the questions that resolving leaves open.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
@@ -15,7 +16,7 @@ use futures_util::future::join_all;
 
 use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
-use crate::archive::{self, Limits};
+use crate::archive::{self, ArchiveError, Limits, ListedFile};
 use crate::layout::Layout;
 use crate::registry::{Repository, TagOrDigest};
 
@@ -218,10 +219,7 @@ impl Sources {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
-        let limits = limits(published.kind);
-        let wanted = Wanted { source, layer: &published.layer, cap: limits.compressed };
-        let listed = self.fetch_and_look(wanted, blobs, Arc::new(|archive| archive::list(archive, limits))).await?;
-        let listed = listed.map_err(|error| PassError::Archive {
+        let listed = self.listed(source, published, blobs).await?.map_err(|error| PassError::Archive {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
@@ -231,6 +229,46 @@ impl Sources {
             .collect();
         files.sort();
         Ok(Content { config, files })
+    }
+
+    /// What is in an archive, which is in `blobs` afterwards. Where a plugin comes now, it is unpacked on the way: who wants to
+    /// know what is in a new one will want to place it.
+    async fn listed(
+        &self,
+        source: &Source,
+        published: &Published,
+        blobs: &Layout,
+    ) -> Result<Result<Vec<ListedFile>, ArchiveError>, PassError> {
+        let limits = limits(published.kind);
+        let layer = &published.layer;
+        let list = Arc::new(|archive: &mut dyn Read| archive::list(archive, limits));
+        if let Some(listed) = blobs.look_into(&layer.digest, layer.size, list.clone()).await? {
+            return Ok(listed);
+        }
+        let wanted = Wanted { source, layer, cap: limits.compressed };
+        let Some(unpacker) = blobs.unpacker().filter(|_| published.kind == ArtifactType::Plugin) else {
+            return self.take_in(wanted, blobs, list).await;
+        };
+        let unpack = move |archive: &mut dyn Read| {
+            let files = archive::unpack(archive, limits, || unpacker.begin())?.into_iter().map(|(file, unpacking)| {
+                let unpacked = unpacking.end(file.digest.clone());
+                Ok((file, unpacked.map_err(|error| ArchiveError::Output(error.source))?))
+            });
+            files.collect::<Result<Vec<_>, _>>()
+        };
+        let mut listed = Vec::new();
+        match self.take_in(wanted, blobs, Arc::new(unpack)).await? {
+            Ok(files) => {
+                for (file, unpacked) in files {
+                    if let Some(unpacked) = unpacked {
+                        blobs.keep(unpacked).await?;
+                    }
+                    listed.push(file);
+                }
+                Ok(Ok(listed))
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {

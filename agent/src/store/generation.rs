@@ -15,7 +15,7 @@ use super::pointer::Activation;
 use super::{Locked, ObservedEntry, StateDirectory, StoreError, split};
 use crate::archive::ArchiveError;
 use crate::layout::directory::{DIRECTORY_MODE, Directory, FILE_MODE, FileError, NewFile};
-use crate::layout::{LayoutError, Proofs};
+use crate::layout::{Layout, LayoutError, Proofs};
 
 /// A file as a generation must have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Locked {
             return Err(StoreError::Exists { number });
         }
         self.generations.remove_tree(&temporary)?;
-        let built = build(&self.generations, &temporary, files, Some(manifest), &self.written);
+        let built = build(&self.generations, &temporary, files, Some(manifest), &self.store);
         let named = built.and_then(|()| Ok(self.generations.rename(&temporary, &name)?));
         if let Err(error) = named {
             self.generations.discard(&temporary);
@@ -245,14 +245,17 @@ pub(super) fn build<'a>(
     temporary: &str,
     files: impl IntoIterator<Item = (GenerationFile, Content<'a>)>,
     manifest: Option<&[u8]>,
-    written: &Proofs,
+    store: &Layout,
 ) -> Result<(), StoreError> {
     let root = parent.create_subdirectory(temporary)?;
     let mut directories = BTreeMap::new();
     for (file, content) in files {
         let (parent, name) = split(file.path.as_str());
         let directory = directory_for(&root, &mut directories, parent)?;
-        write_checked(directory.create_file(name, file.mode)?, &file, content, written)?;
+        if file.mode == FILE_MODE && store.place_kept(&file.digest, directory, name)? {
+            continue;
+        }
+        write_checked(directory.create_file(name, file.mode)?, &file, content, store.proofs())?;
     }
     if let Some(manifest) = manifest {
         let mut last = root.create_file(MANIFEST, FILE_MODE)?;

@@ -82,7 +82,7 @@ impl Locked {
         let name = directory.base_name();
         let temporary = format!("{name}.tmp");
         self.plugins.remove_tree(&temporary)?;
-        if let Err(error) = build(&self.plugins, &temporary, files, None, &self.written) {
+        if let Err(error) = build(&self.plugins, &temporary, files, None, &self.store) {
             self.plugins.discard(&temporary);
             return Err(error);
         }

@@ -221,6 +221,16 @@ impl Directory {
             .map_err(|errno| self.error("rename something to", to, errno))
     }
 
+    /// Renames `from` to `to` in another directory of the same file system, where there must be nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename_into(&self, from: impl AsRef<OsStr>, other: &Self, to: impl AsRef<OsStr>) -> Result<(), FileError> {
+        let (from, to) = (self.part("rename", from.as_ref())?, other.part("rename", to.as_ref())?);
+        rustix::fs::renameat(&self.descriptor, from, &other.descriptor, to)
+            .map_err(|errno| other.error("rename something to", to, errno))
+    }
+
     /// Lets `one` and `other` change places in one step. `false`: this file system cannot, and nothing has happened.
     ///
     /// # Errors
