@@ -9,7 +9,7 @@ mod index;
 mod intake;
 mod proofs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,8 @@
 //! A blob that comes from far away: hashed, written and looked into by a thread of its own, while it comes.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;

@@ -97,6 +97,11 @@ impl Body {
     pub(super) fn sync(&self) -> Result<(), FileError> {
         self.file.sync()
     }
+
+    #[cfg(test)]
+    pub(super) fn replace_file(&mut self, file: std::fs::File) {
+        self.file.replace(file);
+    }
 }
 
 impl TemporaryName {

@@ -64,6 +64,12 @@ impl NewFile {
         rustix::fs::fstat(&self.file).map_err(|errno| FileError::new("look at", &self.path, errno.into()))
     }
 
+    /// Writes elsewhere from now on.
+    #[cfg(test)]
+    pub(crate) fn replace(&mut self, file: File) {
+        self.file = file;
+    }
+
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {
