@@ -31,6 +31,7 @@ mod request;
 mod rollback;
 mod rooms;
 mod round;
+mod settling;
 mod wanted;
 
 use std::path::Path;
@@ -127,6 +128,10 @@ async fn carry_out(
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
+    if !found.is_empty() {
+        // Somebody has changed something.
+        agent.falco.memory.doubt();
+    }
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let notes = notes::notes(agent, &host, state.leftovers());
     let opens = round.waiting.as_ref().and_then(|waiting| waiting.opens);

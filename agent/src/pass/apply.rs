@@ -15,14 +15,17 @@ use falconer_manifests::observed::{ConfigMode, Inclusion};
 use falconer_manifests::outcome::{Outcome, Validation};
 use falconer_manifests::plan::{Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
+use tokio::sync::Notify;
 
 use self::confirm::{confirm, refused};
 use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
+use super::settling::unless_disturbed;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, attachment, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
+use crate::aside;
 use crate::falco::{self, Account, DryRun, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
 use crate::settings::ValidateMode;
@@ -45,6 +48,7 @@ pub(super) async fn apply(
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
     let mut fetched = false;
+    let mut placed = false;
     let mut activated = false;
     let mut staged: Option<Staged<'_>> = None;
     let mut made: Option<(Record, Digest)> = None;
@@ -63,13 +67,11 @@ pub(super) async fn apply(
                 let missing = || PassError::NoDocument { revision: copy.revision.clone(), path: copy.path.clone() };
                 state.store().write_blob(&bytes.ok_or_else(missing)?)?;
             }
-            Step::Place(plugin) => {
-                let limits = &Limits::PLUGIN;
-                let files = plugin.files.iter().map(|file| {
-                    let content = from_archive(state, &plugin.layer, &file.path, &file.sha256, limits);
-                    (generation_file(&file.path, file.size, &file.sha256), content)
-                });
-                state.place_plugin(&plugin.directory, files)?;
+            // As with fetching.
+            Step::Place(_) if placed => {}
+            Step::Place(_) => {
+                place_all(state, plan)?;
+                placed = true;
             }
             Step::Stage(draft) => {
                 staged = Some(stage(state, draft)?);
@@ -138,7 +140,11 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, edited.as_ref(), asked.take()).await {
+            Step::Confirm(wanted) => match {
+                let settles = Notify::new();
+                let confirming = confirm(agent, host, wanted, edited.as_ref(), asked.take(), &settles);
+                unless_disturbed(agent, state, wanted.generation, &settles, confirming).await
+            } {
                 Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
@@ -174,8 +180,8 @@ fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
 fn or_left_behind(removed: Result<bool, StoreError>) -> Result<(), StoreError> {
     match removed {
         Err(StoreError::File(error)) if error.is_refused() => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(hint, "left behind: {}", crate::error::chain(&error));
+            let hint = error.hint();
+            tracing::warn!(hint = hint.as_deref(), "left behind: {}", crate::error::chain(&error));
             Ok(())
         }
         removed => removed.map(drop),
@@ -203,6 +209,26 @@ pub(super) async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Res
     agent.sources.fetch_all(wanted, state.store()).await
 }
 
+/// Places all plugins, several at a time where there is more than one processor: each is in a directory of its own.
+fn place_all(state: &Locked, plan: &Plan) -> Result<(), PassError> {
+    let plugins: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Place(plugin) => Some(plugin),
+            _ => None,
+        })
+        .collect();
+    let placed = aside::each(&plugins, |plugin| {
+        let files = plugin.files.iter().map(|file| {
+            let content = from_archive(state, &plugin.layer, &file.path, &Limits::PLUGIN);
+            (generation_file(&file.path, file.size, &file.sha256), content)
+        });
+        state.place_plugin(&plugin.directory, files)
+    });
+    placed.into_iter().try_for_each(|placed| Ok(placed?))
+}
+
 fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, PassError> {
     let files = draft.files.iter().map(|StagedFile { file, bytes }| {
         let content = match bytes {
@@ -211,24 +237,19 @@ fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, Pa
                 let bytes = state.store().read_blob(&file.sha256, RULES_CAP)?;
                 out.write_all(&bytes).map_err(ContentError::Read)
             })),
-            Bytes::Archive { layer, entry } => from_archive(state, layer, entry, &file.sha256, &Limits::PLUGIN),
+            Bytes::Archive { layer, entry } => from_archive(state, layer, entry, &Limits::PLUGIN),
         };
         (generation_file(&file.path, file.size, &file.sha256), content)
     });
     Ok(state.stage(draft.record.generation, files, draft.manifest.as_bytes())?)
 }
 
-/// A file in an archive of the store. The limits are the widest: what may be in it was decided when it was resolved.
-fn from_archive<'a>(
-    state: &'a Locked,
-    layer: &'a Digest,
-    entry: &'a RelativePath,
-    expected: &'a Digest,
-    limits: &'a Limits,
-) -> Content<'a> {
+/// A file in an archive of the store, which the store checks. The limits are the widest: what may be in it was decided when
+/// it was resolved.
+fn from_archive<'a>(state: &'a Locked, layer: &'a Digest, entry: &'a RelativePath, limits: &'a Limits) -> Content<'a> {
     Content::Written(Box::new(move |out| {
         let archive = state.store().open_blob_verified(layer, limits.compressed)?;
-        archive::extract(archive, limits, entry, expected, out)?;
+        archive::extract(archive, limits, entry, None, out)?;
         Ok(())
     }))
 }

@@ -11,6 +11,7 @@ use falconer_manifests::ledger::{Attachment, Ledger};
 use falconer_manifests::name::{AbsolutePath, RelativePath};
 use falconer_manifests::outcome::Evidence;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::observe::{Host, observe};
 use super::{Agent, PassError, keep_ledger};
@@ -152,7 +153,7 @@ async fn reloaded(agent: &Agent, host: &Host, ejection: &Ejection, after: &str) 
     config_files.insert(name(ejection.file.as_str()), Digest::of(after.as_bytes()));
     let expected = Expected { rules_files: ejection.rules_files.clone(), config_files };
     let (confirm_within, settle) = agent.patience();
-    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within).await {
+    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within, &Notify::new()).await {
         Ok(confirmation) => Ok(Some(confirmation.evidence)),
         Err(error) => Err(PassError::NotConfirmed(error)),
     }

@@ -17,9 +17,10 @@ use falconer_manifests::schema::{VersionOne, newer_json, newer_toml};
 use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError, attachment};
+use crate::aside;
 use crate::error::chain;
 use crate::falco::{self, Documents, Presence};
-use crate::store::{Document, ObservedEntry, StateDirectory};
+use crate::store::{Document, ObservedEntry, StateDirectory, StoreError};
 
 /// The longest ledger, in bytes.
 const LEDGER_CAP: u64 = 1 << 20;
@@ -226,19 +227,19 @@ fn plugins(
     let records = looked_into.filter_map(|generation| generation.record.as_ref());
     let matter: BTreeSet<_> =
         records.flat_map(|record| record.composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
-    let mut directories = Directories::new();
-    for directory in state.plugins()? {
-        let entries = match matter.contains(&directory) {
+    let directories = state.plugins()?;
+    let observed = aside::each(&directories, |directory| -> Result<_, StoreError> {
+        let entries = match matter.contains(directory) {
             true => {
-                let found = state.observe_plugin(&directory)?;
+                let found = state.observe_plugin(directory)?;
                 Some(found.into_iter().map(|(path, found)| (path, entry(found))).collect())
             }
             false => None,
         };
-        let root = state.observe_plugin_root(&directory)?.map(entry);
-        directories.insert(directory, ObservedPlugin { root, entries });
-    }
-    Ok(directories)
+        let root = state.observe_plugin_root(directory)?.map(entry);
+        Ok((directory.clone(), ObservedPlugin { root, entries }))
+    });
+    Ok(observed.into_iter().collect::<Result<_, _>>()?)
 }
 
 /// What a generation says that it is.

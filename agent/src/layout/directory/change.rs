@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Directory, FileError};
@@ -46,14 +46,28 @@ impl NewFile {
         emptied.map_err(|source| FileError::new("empty", &self.path, source))
     }
 
-    /// Waits until the content is on the disk, and closes the file. After an error the file is worthless: the kernel may
-    /// have dropped the pages that it could not write, and a second attempt would lie.
+    /// Waits until the content is on the disk. After an error the file is worthless: the kernel may have dropped the pages
+    /// that it could not write, and a second attempt would lie.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn sync(self) -> Result<(), FileError> {
+    pub fn sync(&self) -> Result<(), FileError> {
         retry_on_intr(|| rustix::fs::fsync(&self.file))
             .map_err(|errno| FileError::new("make durable", &self.path, errno.into()))
+    }
+
+    /// What the file is now.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn status(&self) -> Result<Stat, FileError> {
+        rustix::fs::fstat(&self.file).map_err(|errno| FileError::new("look at", &self.path, errno.into()))
+    }
+
+    /// Writes elsewhere from now on.
+    #[cfg(test)]
+    pub(crate) fn replace(&mut self, file: File) {
+        self.file = file;
     }
 
     /// Where the file is.
@@ -238,6 +252,16 @@ impl Directory {
         let (from, to) = (self.part("rename", from.as_ref())?, self.part("rename", to.as_ref())?);
         rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)
             .map_err(|errno| self.error("rename something to", to, errno))
+    }
+
+    /// Renames `from` to `to` in another directory of the same file system, where there must be nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename_into(&self, from: impl AsRef<OsStr>, other: &Self, to: impl AsRef<OsStr>) -> Result<(), FileError> {
+        let (from, to) = (self.part("rename", from.as_ref())?, other.part("rename", to.as_ref())?);
+        rustix::fs::renameat(&self.descriptor, from, &other.descriptor, to)
+            .map_err(|errno| other.error("rename something to", to, errno))
     }
 
     /// Lets `one` and `other` change places in one step. `false`: this file system cannot, and nothing has happened.

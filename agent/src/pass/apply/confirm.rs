@@ -9,6 +9,7 @@ use falconer_manifests::generation::{GenerationNumber, Record};
 use falconer_manifests::observed::{Inclusion, RunningFalco};
 use falconer_manifests::outcome::{Evidence, Outcome};
 use falconer_manifests::plan::Confirm;
+use tokio::sync::Notify;
 
 use super::files_of;
 use crate::falco::{self, Asked, Expected, Reloading};
@@ -44,6 +45,7 @@ pub(super) async fn confirm(
     wanted: &Confirm,
     edited: Option<&Digest>,
     asked: Option<Reloading>,
+    settles: &Notify,
 ) -> Result<(Evidence, Option<RunningFalco>), Outcome> {
     let include = wanted.include.as_ref().map(|digest| (INCLUDE.to_string(), digest.clone()));
     let main = agent.falco.config_file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -67,7 +69,7 @@ pub(super) async fn confirm(
     let process = running(&asked.falco);
     let restarted = asked.asked == Asked::Restart;
     let expected = Expected { rules_files: wanted.rules_files.clone(), config_files };
-    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within).await {
+    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within, settles).await {
         Ok(confirmation) => {
             tracing::debug!(reason = %confirmation.reason, "Falco after the change");
             Ok((confirmation.evidence, None))
