@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use falconer::falco::{NotConfirmed, confirm, reload};
 use falconer_manifests::outcome::Evidence;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -43,7 +44,8 @@ async fn silence_counts_only_when_it_lasts() {
         settings.http = Some(format!("http://127.0.0.1:{port}").parse().unwrap());
         let expected = host.write_rules("- list: l\n  items: [1]\n", "10-a.yaml");
         let reloading = reload(&settings, &found(&settings, &stand_in)).await.unwrap();
-        let ended = confirm(&settings, reloading, &expected, Duration::ZERO, Duration::from_secs(2)).await;
+        let ended =
+            confirm(&settings, reloading, &expected, Duration::ZERO, Duration::from_secs(2), &Notify::new()).await;
         match is_well {
             true => assert_eq!(ended.unwrap().evidence, Evidence::Sha256),
             false => assert!(matches!(ended.unwrap_err(), NotConfirmed::Unhealthy { .. })),
