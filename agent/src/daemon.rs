@@ -14,7 +14,7 @@ mod error;
 mod falco;
 mod pace;
 mod stuck;
-mod timing;
+pub mod timing;
 mod told;
 mod wake;
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod away;
+mod fleet;
 mod held;
 mod idle;
 mod settling;

@@ -4,6 +4,7 @@ mod disturbed;
 mod ended;
 mod restarted;
 mod rolled_back;
+mod tampered;
 mod unhealthy;
 
 use std::path::Path;

@@ -72,7 +72,7 @@ pub async fn prepare_ejection(agent: &Agent, to: Option<&Path>, restore: bool) -
         return Ok(ejection);
     }
     let refused = |source| PassError::Adopt { file: documents.path.to_string(), source };
-    let live = host.observed.live_record().filter(|_| !restore);
+    let live = host.observed.placed_record().filter(|_| !restore);
     let Some(live) = live else {
         let owner = falco_config::owner_text(documents.path.as_str(), &text)?;
         ejection.after = Some(falco_config::without_include(&owner, &include, version).map_err(refused)?);
