@@ -36,6 +36,7 @@ bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench plugins -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench apply -- $(abspath $(released))
+	FALCONER_PROGRAM=$(abspath $(released)) $(CARGO) bench --locked --profile dev --package falconer-tests --bench daemon
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
 
 check:

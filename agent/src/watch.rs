@@ -30,7 +30,7 @@ pub const QUIET: Duration = Duration::from_millis(300);
 /// A change counts after this long, even if there is no end of changes.
 pub const LONGEST: Duration = Duration::from_secs(5);
 
-/// What may happen to a name in a directory.
+/// What may happen to the names in a directory.
 const NAMES: EventKindMask = EventKindMask::CREATE.union(EventKindMask::REMOVE).union(EventKindMask::MODIFY_NAME);
 
 /// Events of our own acts arrive within this time of one another.
@@ -87,11 +87,13 @@ impl WatchError {
 /// links included, is a change, and the watch then follows the path as it leads now. Of a directory, what is directly in
 /// it matters too. Being read is no change.
 ///
-/// What others write into files beside ours is not even told to this process: it costs nothing, however much that is.
+/// What others do beside that is not even told to this process: it costs nothing, however much it is.
 #[derive(Debug)]
 pub struct Watch {
-    /// Tells which names come and go on the ways.
-    ways: RecommendedWatcher,
+    /// Tells of directories on the way that are moved.
+    passed: RecommendedWatcher,
+    /// Tells which names come and go where one is missing or a link.
+    open: RecommendedWatcher,
     /// Tells everything of what the paths lead to.
     ends: RecommendedWatcher,
     paths: Vec<PathBuf>,
@@ -118,7 +120,8 @@ impl Shared {
             Ok(event) if event.need_rescan() => (true, true),
             Ok(event) => {
                 let interests = self.interests();
-                let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
+                // Of a file that another one replaces only the number of its links changes at first.
+                let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
                 (event.paths.iter().any(|path| interests.matters(path)), moves)
             }
             Err(_) => (true, true),
@@ -142,8 +145,9 @@ impl Watch {
             let config = Config::default().with_event_kinds(kinds);
             RecommendedWatcher::new(move |event| taker.take(event), config).map_err(WatchError::Start)
         };
-        let (ways, ends) = (watcher(NAMES)?, watcher(EventKindMask::CORE)?);
-        let mut watch = Self { ways, ends, paths: paths.into_iter().collect(), shared, pending: false };
+        let (passed, open, ends) =
+            (watcher(EventKindMask::MODIFY_NAME)?, watcher(NAMES)?, watcher(EventKindMask::CORE)?);
+        let mut watch = Self { passed, open, ends, paths: paths.into_iter().collect(), shared, pending: false };
         watch.follow()?;
         Ok(watch)
     }
@@ -197,15 +201,19 @@ impl Watch {
     fn watch_all(&mut self, new: &Interests) -> Result<(), WatchError> {
         let old = std::mem::replace(&mut *self.shared.interests(), new.clone());
         // What is removed has taken its watch along; what is renamed has kept it under the old name.
-        for path in old.ways() {
-            let _already_gone = self.ways.unwatch(path);
+        for path in old.passed() {
+            let _already_gone = self.passed.unwatch(path);
+        }
+        for path in old.open() {
+            let _already_gone = self.open.unwatch(path);
         }
         for path in old.ends() {
             let _already_gone = self.ends.unwatch(path);
         }
-        let ways = new.ways().map(|path| (path, self.ways.watch(path, RecursiveMode::NonRecursive)));
+        let passed = new.passed().map(|path| (path, self.passed.watch(path, RecursiveMode::NonRecursive)));
+        let open = new.open().map(|path| (path, self.open.watch(path, RecursiveMode::NonRecursive)));
         let ends = new.ends().map(|path| (path, self.ends.watch(path, RecursiveMode::NonRecursive)));
-        let failed = ways.chain(ends).filter_map(|(path, watched)| Some((path, watched.err()?)));
+        let failed = passed.chain(open).chain(ends).filter_map(|(path, watched)| Some((path, watched.err()?)));
         // All of them are watched, as far as they can be.
         let failed: Vec<_> = failed.filter(|(path, _)| path.exists()).collect();
         match failed.into_iter().next() {

@@ -7,10 +7,12 @@ use std::path::{Component, Path, PathBuf};
 /// As many symbolic links as the kernel follows in one path.
 const LINKS_CAP: usize = 40;
 
-/// For each directory on the way to a path, the names in it that matter; and where the paths lead.
+/// For each directory on the way to a path, the names in it that matter; and how each is to be watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Interests {
     names: BTreeMap<PathBuf, Names>,
+    passed: BTreeSet<PathBuf>,
+    open: BTreeSet<PathBuf>,
     ends: BTreeSet<PathBuf>,
 }
 
@@ -41,13 +43,18 @@ impl Interests {
         of_parent || self.names.get(path).is_some_and(|names| names.all)
     }
 
-    /// The directories in which names may come and go; others write there as they like. None of their paths leads through
-    /// a symbolic link.
-    pub(super) fn ways(&self) -> impl Iterator<Item = &Path> {
-        self.names.keys().filter(|directory| !self.ends.contains(*directory)).map(PathBuf::as_path)
+    /// The directories that are passed on the way: only whether they are moved away matters, for none can be removed before
+    /// what is in it. None of these paths, nor of those below, leads through a symbolic link.
+    pub(super) fn passed(&self) -> impl Iterator<Item = &Path> {
+        self.passed.iter().filter(|path| !self.open.contains(*path) && !self.ends.contains(*path)).map(PathBuf::as_path)
     }
 
-    /// The files and directories in which everything matters. None of their paths leads through a symbolic link.
+    /// The directories in which a name is missing, or is a link that may be another one soon: what comes and goes there matters.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Path> {
+        self.open.iter().filter(|path| !self.ends.contains(*path)).map(PathBuf::as_path)
+    }
+
+    /// The files and directories to which the paths lead: everything in them matters.
     pub(super) fn ends(&self) -> impl Iterator<Item = &Path> {
         self.ends.iter().map(PathBuf::as_path)
     }
@@ -64,11 +71,16 @@ impl Interests {
             }
             self.names.entry(here.clone()).or_default().some.insert(part.clone());
             let next = here.join(&part);
-            let Ok(data) = next.symlink_metadata() else { return };
+            let Ok(data) = next.symlink_metadata() else {
+                self.open.insert(here);
+                return;
+            };
             if !data.is_symlink() {
+                self.passed.insert(here);
                 here = next;
                 continue;
             }
+            self.open.insert(here.clone());
             links += 1;
             let Ok(target) = next.read_link() else { return };
             if links > LINKS_CAP {

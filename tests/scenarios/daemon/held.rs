@@ -123,7 +123,7 @@ fn a_daemon_is_suspended_and_resumed_and_opens_on_time() {
     // It is over by itself, long before the next tick.
     host.configure("[schedule]\nevery = \"15s\"\n");
     daemon.signal(Signal::HUP);
-    let _suspended = host.falconer(["suspend", "--for", "2s"]).ended_with(0);
+    let _suspended = host.falconer(["suspend", "--for", "5s"]).ended_with(0);
     let rules = ask_for(&host, "1.1.0");
     let status = host.falconer(["sync", "--wait", "--output", "json"]).ended_with(2).json();
     assert_eq!(status["condition"], "Pending", "{status:#}");

@@ -34,8 +34,12 @@ fn a_daemon_with_nothing_to_do_is_not_woken_by_what_others_write() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+    for number in 0..20 {
+        let path = format!("etc/of-others-{number}.yaml");
+        host.write(&path, "");
+        std::fs::remove_file(host.path(&path)).unwrap();
+    }
     assert_eq!(turns(&daemon), before);
-    // Beside falco.yaml it would have been woken by the file itself.
     OpenOptions::new().append(true).open(host.path("etc/falco.yaml")).unwrap().write_all(b"# x\n").unwrap();
     daemon.wait_for(SOON, |daemon| daemon.rests() == 2);
     assert_eq!(daemon.stop(STOP).code(), Some(0));
