@@ -188,6 +188,12 @@ impl Endpoint {
         Ok(Self { client, url, credential, deadline, shown })
     }
 
+    /// The name of the server, for messages: a path may hold a secret.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// Puts `text` there; gives its entity tag, where the server names one.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ use crate::reference::{Source, Tag};
 use crate::report::Chain;
 use crate::revision::Revision;
 
+pub mod signed;
+
 /// The name of the drift report in the state directory and in Git.
 pub const FILE_NAME: &str = "host.lock";
 
@@ -248,6 +250,19 @@ pub fn path() -> RelativePath {
 #[must_use]
 pub fn branch_path(host: &HostName) -> RelativePath {
     RelativePath::known(alloc::format!("hosts/{host}.lock"))
+}
+
+/// The directory of the drift reports on a branch that hosts share.
+#[must_use]
+pub fn branch_directory() -> RelativePath {
+    RelativePath::known("hosts".to_string())
+}
+
+/// The host whose report a file is by its name: `web-1`, `web-1.lock` or `web-1.toml`.
+#[must_use]
+pub fn host_of_file(name: &str) -> Option<HostName> {
+    let stem = [".lock", ".toml"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    HostName::parse(stem).ok()
 }
 
 /// The Git reference that holds the drift report of `host`: `refs/falconer/hosts/<hh>/<host>`, where `hh` are the first

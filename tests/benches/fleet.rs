@@ -14,6 +14,8 @@ use falconer_manifests::digest::Digest;
 use falconer_manifests::host_lock;
 use falconer_manifests::name::{BranchName, HostName};
 use falconer_manifests::report::{Intent, Pace, Reporting, spacing};
+use falconer_manifests::schedule::Schedule;
+use falconer_tests::fleet;
 use falconer_tests::git_server::GitServer;
 use falconer_tests::git_server::fixture::Fixture;
 use futures_util::StreamExt as _;
@@ -52,6 +54,7 @@ fn main() {
         stage.polls(polling).await;
     });
     budget();
+    outages();
 }
 
 struct Stage {
@@ -161,6 +164,27 @@ fn budget() {
         worst(&burst),
         burst.iter().rposition(|count| *count > 0).unwrap_or_default(),
     ));
+}
+
+/// 10,000 hosts in virtual time, and a server that is away for an hour; they report to it too.
+fn outages() {
+    let (utc, budget) = (jiff::tz::TimeZone::UTC, spacing(10_000, 6, 16));
+    for (what, schedule, spacing) in [
+        ("every 5 minutes", Schedule::Every(Duration::from_secs(300)), budget),
+        ("every 5 minutes, no budget for reports", Schedule::Every(Duration::from_secs(300)), 0),
+        ("every minute", Schedule::Every(Duration::from_secs(60)), budget),
+        ("@hourly", Schedule::cron("@hourly", &utc, &|_| None).unwrap(), budget),
+    ] {
+        let seen = fleet::outage(10_000, &schedule, spacing);
+        let (steady, after) = (fleet::rate(&seen.before), fleet::worst(&seen.after));
+        say(&format!(
+            "outage of an hour, 10,000 hosts {what}: {steady:.1} requests a second before ({} in the worst), {} in the worst \
+             second of the outage, {after} after it: {:.2} times the steady rate",
+            fleet::worst(&seen.before),
+            fleet::worst(&seen.outage),
+            f64::from(after) / steady,
+        ));
+    }
 }
 
 fn say(line: &str) {

@@ -10,6 +10,7 @@ use falconer_tests::host::{Host, RULES, Run, agent_toml, fleet_yaml};
 use serde_json::json;
 
 mod collect;
+mod elsewhere;
 mod hooks;
 mod many;
 mod row;

@@ -3,6 +3,7 @@
 
 pub mod crash;
 pub mod falco_stand_in;
+pub mod fleet;
 pub mod git_server;
 pub mod heavy;
 pub mod host;

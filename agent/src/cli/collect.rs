@@ -1,35 +1,54 @@
 //! `falconer collect`: the drift reports of a fleet.
 
+mod found;
+mod row;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
-use falconer_manifests::host_lock::{self, HostLock};
-use falconer_manifests::name::HostName;
-use falconer_manifests::outcome::Condition;
+use clap::{Args, ValueEnum};
+use falconer_manifests::name::{BranchName, HostName};
 use falconer_manifests::remedy::Remedy;
 use futures_util::StreamExt as _;
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::json;
 
 use super::Failure;
 use super::print::Printer;
 use super::table::table;
 use crate::daemon::now;
-use crate::git::{self, Access, Collected, Credential, GitError, Remote, RemoteUrl, Repository, Trust};
+use crate::git::{Access, Credential};
 use crate::transfer;
+
+use found::Found;
+use row::{Row, row};
 
 /// Something is not as it should be.
 const WRONG: u8 = 2;
-/// How many signatures are checked at the same time.
+/// How many signatures are checked, or hosts asked for, at the same time.
 const AT_ONCE: usize = 8;
 
 #[derive(Debug, Args)]
 pub(super) struct Collect {
-    /// The repositories that hosts report to: URLs or paths
-    #[arg(required = true, value_name = "URL|PATH")]
+    /// Where hosts report to: repositories, as URLs or paths; `{shard}` and `{host}` may stand in them as in agent.toml
+    #[arg(required_unless_present = "from", value_name = "URL|PATH")]
     repositories: Vec<String>,
+    /// What stands there, as in agent.toml
+    #[arg(long, value_enum, default_value_t)]
+    sink: Sink,
+    /// The branch of sink git-branch
+    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    branch: String,
+    /// How many repositories {shard} stands for
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    shards: u32,
+    /// A directory of reports, e.g. a copy of what an object store took: HOST, HOST.lock or HOST/host.lock
+    #[arg(long, value_name = "DIR")]
+    from: Vec<PathBuf>,
+    /// The hosts that should report, one in a line; one that has not is shown
+    #[arg(long, value_name = "FILE")]
+    hosts: Option<PathBuf>,
     /// Only hosts that have drifted
     #[arg(long)]
     drifted: bool,
@@ -53,57 +72,39 @@ pub(super) struct Collect {
     identity_file: Option<PathBuf>,
 }
 
-/// What is known of one host.
-#[derive(Debug, Serialize)]
-struct Row {
-    host: String,
-    /// `None` where the report cannot be read.
-    condition: Option<Condition>,
-    revision: Option<String>,
-    wanted: Option<String>,
-    drift: Option<usize>,
-    /// Seconds since the report was sent.
-    age: u64,
-    /// Whether two heartbeats were missed.
-    overdue: bool,
-    evidence: Option<&'static str>,
-    falco: Option<String>,
-    sequence: Option<u64>,
-    number: Option<u64>,
-    /// `good`, `bad` or `none` where signatures are checked.
-    signature: Option<&'static str>,
-    /// What is wrong with the report itself.
-    problems: Vec<String>,
-    reason: String,
-    repository: String,
-    commit: String,
+/// What takes reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Sink {
+    /// A reference of its own for each host
+    #[default]
+    GitRef,
+    /// A file for each host on one branch
+    GitBranch,
+    /// A resource of its own for each host, which is got
+    Http,
 }
 
 pub(super) async fn collect(printer: Printer, request: &Collect) -> Result<u8, Failure> {
     let operator = |error: std::io::Error| Failure::of(error, Remedy::Operator, None);
     let scratch = Scratch::new().map_err(operator)?;
-    let client = transfer::client().map_err(|error| Failure::of(error, Remedy::Us, None))?;
-    let access = access(request).map_err(operator)?;
+    let hosts = request.hosts.as_deref().map(listed).transpose()?;
+    let found = gathered(request, hosts.as_ref(), &scratch.0).await?;
     let now = now();
-    let mut rows = Vec::new();
-    for (number, repository) in request.repositories.iter().enumerate() {
-        let ours = scratch.0.join(format!("{number}.git"));
-        let (shown, found) = fetched(repository, access.clone(), client.clone(), &ours).await?;
-        let checked = futures_util::stream::iter(found)
-            .map(|found| row(found, &shown, request.allowed_signers.as_deref(), &scratch.0, now))
-            .buffered(AT_ONCE);
-        let checked: Vec<_> = checked.collect().await;
-        for row in checked {
-            rows.push(row.map_err(operator)?);
-        }
-    }
-    rows.sort_by(|a, b| a.host.cmp(&b.host));
+    let checked = futures_util::stream::iter(found)
+        .map(|found| row(found, request.allowed_signers.as_deref(), &scratch.0, now))
+        .buffered(AT_ONCE);
+    let checked: Vec<_> = checked.collect().await;
+    let mut rows = checked.into_iter().collect::<std::io::Result<Vec<_>>>().map_err(operator)?;
     let all = rows.len();
+    let missing = hosts.iter().flatten().filter(|host| !rows.iter().any(|row| row.host == host.as_str()));
+    let missing: Vec<_> = missing.map(Row::missing).collect();
+    rows.extend(missing);
+    rows.sort_by(|a, b| a.host.cmp(&b.host));
     let is_filtered = request.drifted || request.older_than.is_some();
     if is_filtered {
         rows.retain(|row| {
             (request.drifted && row.has_drifted())
-                || request.older_than.is_some_and(|age| row.age > age.as_secs())
+                || request.older_than.is_some_and(|age| row.age.is_some_and(|old| old > age.as_secs()))
                 || !row.problems.is_empty()
         });
     }
@@ -113,32 +114,51 @@ pub(super) async fn collect(printer: Printer, request: &Collect) -> Result<u8, F
     Ok(if wrong > 0 { WRONG } else { 0 })
 }
 
-impl Row {
-    fn has_drifted(&self) -> bool {
-        self.condition == Some(Condition::Drifted) || self.drift.unwrap_or_default() > 0
+/// The reports from all places.
+async fn gathered(
+    request: &Collect,
+    hosts: Option<&BTreeSet<HostName>>,
+    scratch: &Path,
+) -> Result<Vec<Found>, Failure> {
+    let operator = |error: std::io::Error| Failure::of(error, Remedy::Operator, None);
+    let client = transfer::client().map_err(|error| Failure::of(error, Remedy::Us, None))?;
+    let access = access(request).map_err(operator)?;
+    let branch = match request.sink {
+        Sink::GitBranch => Some(BranchName::parse(&request.branch).map_err(|malformed| {
+            let hint = malformed.hint.to_string();
+            Failure::of(malformed, Remedy::Operator, Some(hint))
+        })?),
+        Sink::GitRef | Sink::Http => None,
+    };
+    let mut all = Vec::new();
+    for directory in &request.from {
+        all.extend(found::in_directory(directory).map_err(operator)?);
     }
-
-    fn is_well(&self) -> bool {
-        self.condition == Some(Condition::InSync) && !self.has_drifted() && !self.overdue && self.problems.is_empty()
+    for template in &request.repositories {
+        let places = found::places(template, request, hosts)?;
+        if request.sink == Sink::Http {
+            all.extend(found::by_http(places, &access, &client).await?);
+            continue;
+        }
+        for (number, (_, repository)) in places.iter().enumerate() {
+            let ours = scratch.join(format!("{number}.git"));
+            let (access, client) = (access.clone(), client.clone());
+            all.extend(found::in_repository(repository, branch.as_ref(), access, client, &ours).await?);
+            crate::git::discard(&ours);
+        }
     }
+    Ok(all)
 }
 
-async fn fetched(
-    repository: &str,
-    access: Access,
-    client: reqwest::Client,
-    ours: &Path,
-) -> Result<(String, Vec<Collected>), Failure> {
-    let failed = |error: GitError| {
-        let (remedy, hint) = (error.remedy(), error.hint());
-        Failure::of(error, remedy, hint)
-    };
-    let here = std::env::current_dir().map_err(|error| Failure::of(error, Remedy::Operator, None))?;
-    let url = RemoteUrl::parse(repository, &here).map_err(failed)?;
-    let mut remote = Remote::new(&url, access, client).map_err(failed)?;
-    let ours = Repository::create_anew(ours).map_err(failed)?;
-    let found = remote.collect(host_lock::REFERENCES, &host_lock::path(), &ours).await.map_err(failed)?;
-    Ok((url.to_string(), found))
+/// The names in a file, one in a line; empty lines and those that begin with `#` do not count.
+fn listed(file: &Path) -> Result<BTreeSet<HostName>, Failure> {
+    let text = fs_err::read_to_string(file).map_err(|error| Failure::of(error, Remedy::Operator, None))?;
+    let names = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let parsed = names.map(HostName::parse).collect::<Result<_, _>>();
+    parsed.map_err(|malformed| {
+        let hint = malformed.hint.to_string();
+        Failure::of(malformed, Remedy::Operator, Some(hint))
+    })
 }
 
 fn access(request: &Collect) -> std::io::Result<Access> {
@@ -158,74 +178,6 @@ fn access(request: &Collect) -> std::io::Result<Access> {
     Ok(access)
 }
 
-async fn row(
-    found: Collected,
-    repository: &str,
-    allowed_signers: Option<&Path>,
-    scratch: &Path,
-    now: u64,
-) -> std::io::Result<Row> {
-    let named = found.reference.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut problems = Vec::new();
-    let text = found.content.as_deref().map(String::from_utf8_lossy);
-    let report = match text.as_deref().map(HostLock::parse) {
-        Some(Ok(report)) => Some(report),
-        Some(Err(error)) => {
-            problems.push(format!("cannot be read: {}", error.message()));
-            None
-        }
-        None => {
-            problems.push("has no host.lock".to_owned());
-            None
-        }
-    };
-    let host = HostName::parse(&named).ok().filter(|host| host_lock::reference(host) == found.reference);
-    if let Some(report) = report.as_ref().filter(|report| host.as_ref() != Some(&report.host)) {
-        problems.push(format!("is about {}, and lies where another host reports", report.host));
-    }
-    let chain = report.as_ref().and_then(|report| report.chain.as_ref());
-    if let Some(displaced) = chain.and_then(|chain| chain.displaced.as_ref()) {
-        problems.push(format!("took the place of one by instance {displaced}: two hosts may have one name"));
-    }
-    let signature = match (allowed_signers, &host) {
-        (None, _) => None,
-        (Some(_), None) => Some(Trust::Bad("the reference names no host".to_owned())),
-        (Some(file), Some(host)) => {
-            let signed = found.signed.as_ref().map(|(signature, payload)| (signature.as_slice(), payload.as_slice()));
-            Some(git::verify(file, host, signed, scratch).await?)
-        }
-    };
-    match &signature {
-        Some(Trust::Unsigned) => problems.push("is not signed".to_owned()),
-        Some(Trust::Bad(why)) => problems.push(format!("has a bad signature: {why}")),
-        Some(Trust::Good) | None => {}
-    }
-    let sent = u64::try_from(found.time).unwrap_or_default();
-    let report = report.as_ref();
-    Ok(Row {
-        condition: report.map(|report| report.condition),
-        revision: report.and_then(|report| report.applied.as_ref()).map(ToString::to_string),
-        wanted: report.and_then(|report| report.wanted.as_ref()).map(ToString::to_string),
-        drift: report.map(|report| report.drift.len()),
-        age: now.saturating_sub(sent),
-        overdue: report.and_then(|report| report.is_overdue(now)).unwrap_or_default(),
-        evidence: report.map(|report| report.evidence.as_str()),
-        falco: report.map(|report| report.falco.clone()),
-        sequence: report.map(|report| report.sequence),
-        number: chain.map(|chain| chain.number),
-        signature: signature.map(|trust| match trust {
-            Trust::Good => "good",
-            Trust::Unsigned => "none",
-            Trust::Bad(_) => "bad",
-        }),
-        reason: report.map(|report| report.reason.clone()).unwrap_or_default(),
-        host: named,
-        problems,
-        repository: repository.to_owned(),
-        commit: found.commit.to_string(),
-    })
-}
-
 fn text(rows: &[Row], all: usize, wrong: usize, request: &Collect) -> String {
     let cells = |row: &Row| {
         let mut notes = row.problems.clone();
@@ -238,10 +190,14 @@ fn text(rows: &[Row], all: usize, wrong: usize, request: &Collect) -> String {
         let short = |text: &Option<String>| text.as_deref().and_then(|text| text.get(..12)).unwrap_or("-").to_owned();
         [
             row.host.clone(),
-            row.condition.map_or("unreadable", Condition::as_str).to_owned(),
+            match row.condition {
+                Some(condition) => condition.as_str().to_owned(),
+                None if row.reported => "unreadable".to_owned(),
+                None => "missing".to_owned(),
+            },
             short(&row.revision),
             row.drift.map_or_else(|| "-".to_owned(), |count| count.to_string()),
-            age(row.age),
+            row.age.map_or_else(|| "-".to_owned(), age),
             row.evidence.unwrap_or("-").to_owned(),
             row.signature.unwrap_or("-").to_owned(),
             notes.join("; "),

@@ -16,7 +16,7 @@ const SPREAD: Duration = Duration::from_secs(60);
 
 /// What earlier passes mean for the next one.
 #[derive(Debug, Default)]
-pub(super) struct Timing {
+pub struct Timing {
     backoff: Backoff,
     /// Nobody but the host is asked before.
     rest: Option<Timestamp>,
@@ -28,7 +28,7 @@ pub(super) struct Timing {
 
 impl Timing {
     /// A pass that asked has ended at `now`, and `remedy` can end what went wrong. `chance` is from 0 to 1.
-    pub(super) fn asked(&mut self, remedy: Option<Remedy>, schedule: &Schedule, now: Timestamp, chance: f64) {
+    pub fn asked(&mut self, remedy: Option<Remedy>, schedule: &Schedule, now: Timestamp, chance: f64) {
         self.backoff = self.backoff.after(remedy);
         let rest = self.backoff.rest(chance);
         self.rest = (!rest.is_zero()).then(|| later(now, rest));
@@ -37,20 +37,20 @@ impl Timing {
     }
 
     /// A pass has ended, and a change waits for `opens`.
-    pub(super) fn waits(&mut self, opens: Option<Timestamp>, every: Duration, chance: f64) {
+    pub fn waits(&mut self, opens: Option<Timestamp>, every: Duration, chance: f64) {
         let spread = (every / 10).min(SPREAD).mul_f64(chance);
         self.opens = opens.map(|opens| later(opens, spread));
     }
 
     /// When the next pass is due.
-    pub(super) fn next(&self, schedule: &Schedule, phase: Phase, now: Timestamp) -> Timestamp {
+    pub fn next(&self, schedule: &Schedule, phase: Phase, now: Timestamp) -> Timestamp {
         // A calendar that has ended leaves the looking at the host.
         let tick = schedule.next(phase, now).unwrap_or_else(|| later(now, Duration::from_secs(24 * 3600)));
         [self.make_up, self.opens].into_iter().flatten().filter(|due| *due > now).fold(tick, Ord::min)
     }
 
     /// What a pass that is due at `now` is asked for: while it is rested, the host alone is looked at.
-    pub(super) fn request(&self, now: Timestamp) -> Request {
+    pub fn request(&self, now: Timestamp) -> Request {
         // A rest is never longer than this; one that ends later was counted by a clock that has been set back.
         let longest = later(now, falconer_manifests::backoff::LONGEST);
         match self.rest {

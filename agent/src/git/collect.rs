@@ -12,7 +12,11 @@ use super::negotiation::{Answer, Ask, Step};
 use super::packet::{self, Packet};
 use super::poll::command;
 use super::remote::{Carrier, Conversation, LIST_CAP, Remote, Service};
+use super::report::sign::COMMITS;
+use super::report::verify::Signed;
 use super::repository::{Repository, damaged, oid, revision};
+
+mod branch;
 
 /// The most references that are read.
 const REFERENCES: usize = 100_000;
@@ -28,8 +32,8 @@ pub struct Collected {
     pub time: i64,
     /// The file in it, when it is there and not too large.
     pub content: Option<Vec<u8>>,
-    /// The signature and the bytes that it is of.
-    pub signed: Option<(Vec<u8>, Vec<u8>)>,
+    /// The signature of the commit.
+    pub signed: Option<Signed>,
 }
 
 impl Remote {
@@ -125,6 +129,10 @@ fn collected(
     let entry = found.tree()?.get_path(Path::new(path.as_str())).ok();
     let content = entry.and_then(|entry| Some(repository.find_blob(entry.id()).ok()?.content().to_vec()));
     let signed = repository.extract_signature(&id, Some("gpgsig")).ok();
-    let signed = signed.map(|(signature, payload)| (signature.to_vec(), payload.to_vec()));
+    let signed = signed.map(|(signature, payload)| Signed {
+        namespace: COMMITS,
+        signature: signature.to_vec(),
+        payload: payload.to_vec(),
+    });
     Ok(Collected { reference, commit, time: found.committer().when().seconds(), content, signed })
 }

@@ -22,8 +22,9 @@ impl Remote {
         }
         let was_known = self.known.is_some();
         let answer = self.references(&reference).await;
-        if answer.is_err() && was_known {
-            // The server may have changed: the next poll asks it again what it can do.
+        // The server may have changed: the next poll asks it again what it can do. Not after an outage, when a whole fleet
+        // would ask so at once.
+        if was_known && answer.as_ref().is_err_and(|error| !is_away(error)) {
             self.known = None;
         }
         let references = answer?;
@@ -49,6 +50,15 @@ impl Remote {
             return Ok(references);
         }
         listed(&mut conversation, &capabilities, "refs/heads/", reference).await
+    }
+}
+
+/// Whether nobody has answered, or somebody in the server's place who says that it is away or has too much to do.
+const fn is_away(error: &GitError) -> bool {
+    match error {
+        GitError::Unreachable { .. } | GitError::Late { .. } => true,
+        GitError::Busy { status, .. } => matches!(status, 408 | 429 | 502 | 503 | 504),
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ use super::verdict::Verdict;
 mod branch;
 mod build;
 mod look;
-mod sign;
+pub(super) mod sign;
 pub(super) mod verify;
 
 pub use build::blob_id;
@@ -86,7 +86,7 @@ impl Remote {
         let signature = match report.signing_key {
             Some(key) => {
                 let payload = memory().and_then(|memory| build::payload(&memory, report, None)).map_err(malformed)?;
-                Some(sign::sign(key, payload.as_bytes()).await?)
+                Some(sign::sign(key, sign::COMMITS, payload.as_bytes()).await?)
             }
             None => None,
         };

@@ -1,5 +1,8 @@
 //! Answers the questions that resolving leaves open.
 
+use std::io::Read;
+use std::sync::Arc;
+
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
 use falconer_manifests::catalog::{At, Blob, Catalog, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
@@ -13,7 +16,7 @@ use futures_util::future::join_all;
 
 use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
-use crate::archive::{self, Limits};
+use crate::archive::{self, ArchiveError, Limits, ListedFile};
 use crate::layout::Layout;
 use crate::registry::{Repository, TagOrDigest};
 
@@ -234,10 +237,7 @@ impl Sources {
         published: &Published,
         blobs: &Layout,
     ) -> Result<Vec<LockedFile>, PassError> {
-        let limits = limits(published.kind);
-        self.fetch_all([Wanted { source, layer: &published.layer, cap: limits.compressed }], blobs).await?;
-        let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
-        let listed = archive::list(archive, limits).map_err(|error| PassError::Archive {
+        let listed = self.listed(source, published, blobs).await?.map_err(|error| PassError::Archive {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
@@ -247,6 +247,46 @@ impl Sources {
             .collect();
         files.sort();
         Ok(files)
+    }
+
+    /// What is in an archive, which is in `blobs` afterwards. Where a plugin comes now, it is unpacked on the way: who wants to
+    /// know what is in a new one will want to place it.
+    async fn listed(
+        &self,
+        source: &Source,
+        published: &Published,
+        blobs: &Layout,
+    ) -> Result<Result<Vec<ListedFile>, ArchiveError>, PassError> {
+        let limits = limits(published.kind);
+        let layer = &published.layer;
+        let list = Arc::new(|archive: &mut dyn Read| archive::list(archive, limits));
+        if let Some(listed) = blobs.look_into(&layer.digest, layer.size, list.clone()).await? {
+            return Ok(listed);
+        }
+        let wanted = Wanted { source, layer, cap: limits.compressed };
+        let Some(unpacker) = blobs.unpacker().filter(|_| published.kind == ArtifactType::Plugin) else {
+            return self.take_in(wanted, blobs, list).await;
+        };
+        let unpack = move |archive: &mut dyn Read| {
+            let files = archive::unpack(archive, limits, || unpacker.begin())?.into_iter().map(|(file, unpacking)| {
+                let unpacked = unpacking.end(file.digest.clone());
+                Ok((file, unpacked.map_err(|error| ArchiveError::Output(error.source))?))
+            });
+            files.collect::<Result<Vec<_>, _>>()
+        };
+        let mut listed = Vec::new();
+        match self.take_in(wanted, blobs, Arc::new(unpack)).await? {
+            Ok(files) => {
+                for (file, unpacked) in files {
+                    if let Some(unpacked) = unpacked {
+                        blobs.keep(unpacked).await?;
+                    }
+                    listed.push(file);
+                }
+                Ok(Ok(listed))
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {

@@ -122,10 +122,6 @@ pub(super) fn check(
             return Err(refused("branch", "is for another sink", "set sink = \"git-branch\", or take it out"));
         }
     };
-    if sink == Sink::Http && written.signing_key.is_some() {
-        let hint = "take it out, or report to a Git repository, whose commits are signed";
-        return Err(refused("signing_key", "signs commits, and the sink is http", hint));
-    }
     if sink == Sink::Http && !written.url.contains("{host}") {
         let hint = "write {host} where the URL has the host's name, e.g. https://reports.example/hosts/{host}";
         return Err(refused("url", "is the same for all hosts", hint));

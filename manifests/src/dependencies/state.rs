@@ -91,9 +91,7 @@ impl<'c> State<'c> {
         for Coming { name, at_least, reason } in core::mem::take(&mut self.pending) {
             let answers = |chosen: &&Chosen| {
                 let need = chosen.asked_by.need();
-                need.is_some_and(|need| {
-                    need.name == name && need.at_least.cmp_precedence(&at_least) == Ordering::Equal
-                })
+                need.is_some_and(|need| need.name == name && need.at_least.cmp_precedence(&at_least) == Ordering::Equal)
             };
             match chosen.iter().find(answers) {
                 None => missing.push(Need { name, at_least, needed_by: reason.chain(&self.members) }),

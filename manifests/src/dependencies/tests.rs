@@ -87,9 +87,7 @@ impl World {
                 assert!(!chosen.iter().any(is_known), "asked twice: {need}");
                 let (name, version) = (need.name.clone(), Some(need.at_least.clone()));
                 chosen.push(match self.0.get(&key).cloned() {
-                    Some(dependencies) => {
-                        Chosen { name, version, dependencies, asked_by: AskedBy::Dependency(need) }
-                    }
+                    Some(dependencies) => Chosen { name, version, dependencies, asked_by: AskedBy::Dependency(need) },
                     None => {
                         let message = "is not published".to_string();
                         let why = Finding { location: need.needed_by.at.clone(), message, hint: String::new() };
@@ -240,9 +238,8 @@ fn what_has_no_end_is_given_up() {
     assert!(conflicts[1].hint().starts_with("name in `artifacts` which"), "{}", conflicts[1].hint());
 
     // Every version of one needs a higher version of the other.
-    let versions: Vec<[String; 3]> = (0..1000)
-        .map(|n| [format!("x 1.{n}.0"), format!("y 1.{n}.0"), format!("x 1.{}.0", n + 1)])
-        .collect();
+    let versions: Vec<[String; 3]> =
+        (0..1000).map(|n| [format!("x 1.{n}.0"), format!("y 1.{n}.0"), format!("x 1.{}.0", n + 1)]).collect();
     let needs: Vec<[&str; 1]> = versions.iter().flat_map(|[_, y, x]| [[y.as_str()], [x.as_str()]]).collect();
     let names = versions.iter().flat_map(|[x, y, _]| [x.as_str(), y.as_str()]);
     let published: Vec<(&str, &[&str])> = names.zip(&needs).map(|(name, needs)| (name, &needs[..])).collect();

@@ -129,12 +129,7 @@ fn floor(terms: &Terms<'_>) -> BTreeMap<ArtifactName, Version> {
 
 /// Pins what answers the need: as before, else under the tag of exactly the version, as with falcoctl, else under the tag
 /// of the lowest version that will do.
-fn look_up(
-    desired: &DesiredState,
-    need: &Need,
-    catalog: &Catalog,
-    terms: &Terms<'_>,
-) -> Result<Pinned, Pending> {
+fn look_up(desired: &DesiredState, need: &Need, catalog: &Catalog, terms: &Terms<'_>) -> Result<Pinned, Pending> {
     let before = terms.previous.filter(|previous| previous.keeps(&need.name)).and_then(|previous| {
         let artifact = previous.lockfile.artifact(&need.name).filter(|artifact| !artifact.needed_by.is_empty())?;
         version::tolerant(&artifact.version).filter(|version| version::meets(version, &need.at_least)).map(|_| artifact)

@@ -266,3 +266,26 @@ fn noise(length: usize) -> Vec<u8> {
     };
     (0..length).map(|_| next()).collect()
 }
+
+#[test]
+fn a_server_that_was_away_is_asked_no_more_than_before() {
+    let stage = Stage::new();
+    let tip = stage.fleet.commit_file("main", "fleet.yaml", b"x\n").unwrap();
+    block(async {
+        let mut remote = stage.remote();
+        remote.poll(&main_branch()).await.unwrap();
+        assert_eq!(stage.server.exchanges().len(), 2);
+        for status in [429, 502, 503, 504] {
+            stage.server.set_fault(Fault::Status(status, String::new()));
+            remote.poll(&main_branch()).await.unwrap_err();
+            stage.server.set_fault(Fault::None);
+            assert_eq!(remote.poll(&main_branch()).await.unwrap(), revision(&tip));
+            assert_eq!(stage.server.exchanges().len(), 2, "one that failed and one that did not");
+        }
+        // Another server may stand there now.
+        stage.server.set_fault(Fault::Status(500, String::new()));
+        remote.poll(&main_branch()).await.unwrap_err();
+        stage.server.set_fault(Fault::NoVersion2);
+        assert_eq!(remote.poll(&main_branch()).await.unwrap(), revision(&tip));
+    });
+}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::*;
 
 /// A new key in `name` below the host's directory; gives its public half.
-fn key(host: &Host, name: &str, kind: &str) -> String {
+pub(super) fn key(host: &Host, name: &str, kind: &str) -> String {
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-t", kind, "-N", "", "-C", "host", "-f"]).arg(host.path(name)).stdin(Stdio::null());
     assert!(command.status().unwrap().success());

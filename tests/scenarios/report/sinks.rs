@@ -58,10 +58,10 @@ fn a_branch_in_a_directory_keeps_the_files_of_others() {
 }
 
 /// What was put there, by path, with its version.
-type Kept = BTreeMap<String, (u32, Vec<u8>)>;
+pub(super) type Kept = BTreeMap<String, (u32, Vec<u8>)>;
 
 /// A server that keeps what is put there.
-fn store() -> (ScriptedRegistry, Arc<Mutex<Kept>>) {
+pub(super) fn store() -> (ScriptedRegistry, Arc<Mutex<Kept>>) {
     let kept = Arc::new(Mutex::new(Kept::new()));
     let shared = Arc::clone(&kept);
     let server = ScriptedRegistry::start(move |seen: &Seen| {
@@ -153,7 +153,6 @@ fn settings_that_do_not_fit_are_refused() {
         ("url = \"r\"\nbranch = \"x\"\n", "for another sink"),
         ("url = \"https://r.example/\"\nsink = \"http\"\n", "the same for all hosts"),
         ("url = \"http://r.example/{host}\"\nsink = \"http\"\n", "no https URL"),
-        ("url = \"https://r/{host}\"\nsink = \"http\"\nsigning_key = \"k\"\n", "signs commits"),
         ("url = \"r\"\nsink = \"ftp\"\n", "unknown variant"),
         ("url = \"r\"\nheartbeat = \"1ms\"\n", "shorter than a second"),
     ] {

@@ -28,7 +28,7 @@ impl Remote {
         let signature = match report.signing_key {
             Some(key) => {
                 let payload = build::payload(&*self.base(parent, scratch)?, &report, parent).map_err(malformed)?;
-                Some(sign::sign(key, payload.as_bytes()).await?)
+                Some(sign::sign(key, sign::COMMITS, payload.as_bytes()).await?)
             }
             None => None,
         };

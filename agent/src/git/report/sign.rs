@@ -1,4 +1,4 @@
-//! Signs with an SSH key, as git does: by `ssh-keygen -Y sign` in the namespace `git` (git, gpg-interface.c).
+//! Signs with an SSH key, as git does: by `ssh-keygen -Y sign` (git, gpg-interface.c).
 
 use std::path::Path;
 use std::process::Stdio;
@@ -14,11 +14,17 @@ use crate::transfer::Deadline;
 /// How long ssh-keygen may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The signature of `payload` in OpenSSH's armour (OpenSSH, PROTOCOL.sshsig).
-pub(super) async fn sign(key: &Path, payload: &[u8]) -> Result<String, GitError> {
+/// The namespace of the signatures of commits (git, Documentation/gitformat-signature).
+pub const COMMITS: &str = "git";
+
+/// The signature of `payload` in OpenSSH's armour (OpenSSH, PROTOCOL.sshsig), for what the namespace says.
+///
+/// # Errors
+/// [`GitError::Unsigned`].
+pub async fn sign(key: &Path, namespace: &str, payload: &[u8]) -> Result<String, GitError> {
     let unsigned = |reason: String| GitError::Unsigned { key: key.to_owned(), reason };
     let mut command = keygen("sign");
-    command.args(["-n", "git", "-f"]).arg(key);
+    command.args(["-n", namespace, "-f"]).arg(key);
     let (success, stdout, stderr) = ended(command, payload).await.map_err(unsigned)?;
     let signature = String::from_utf8_lossy(&stdout).into_owned();
     if success && signature.starts_with("-----BEGIN SSH SIGNATURE-----") {

@@ -1,4 +1,5 @@
-//! Checks the signature of a report, as `git verify-commit` does, but for one signer: the host itself.
+//! Checks the signature of a report, or of the commit that holds it, as `git verify-commit` does, but for one signer: the
+//! host itself.
 
 use std::path::Path;
 
@@ -6,6 +7,17 @@ use falconer_manifests::name::HostName;
 
 use super::sanitised;
 use super::sign::{ended, keygen};
+
+/// A signature and what it should be of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// What it is for: [`super::sign::COMMITS`] or another word.
+    pub namespace: &'static str,
+    /// The signature, in OpenSSH's armour.
+    pub signature: Vec<u8>,
+    /// The bytes.
+    pub payload: Vec<u8>,
+}
 
 /// What a signature is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +30,7 @@ pub enum Trust {
     Bad(String),
 }
 
-/// Checks that `signature` is one of `payload` by a key that the file `allowed_signers` lists for the principal `host`
+/// Checks that what is `signed` is so by a key that the file `allowed_signers` lists for the principal `host`
 /// (ssh-keygen(1), ALLOWED SIGNERS). Keys are judged at the time of the check, because a signer chooses the time of a
 /// commit. `scratch` is a directory for a moment's files.
 ///
@@ -27,17 +39,18 @@ pub enum Trust {
 pub async fn verify(
     allowed_signers: &Path,
     host: &HostName,
-    signed: Option<(&[u8], &[u8])>,
+    signed: Option<&Signed>,
     scratch: &Path,
 ) -> Result<Trust, std::io::Error> {
-    let Some((signature, payload)) = signed else { return Ok(Trust::Unsigned) };
+    let Some(Signed { namespace, signature, payload }) = signed else { return Ok(Trust::Unsigned) };
     if !signature.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
         return Ok(Trust::Bad("it is no SSH signature".to_owned()));
     }
-    let file = scratch.join(format!("{host}.sig"));
+    // One host may have reported to several places.
+    let file = scratch.join(format!("{host}-{:016x}.sig", fastrand::u64(..)));
     std::io::Write::write_all(&mut fs_err::File::create(&file)?, signature)?;
     let mut command = keygen("verify");
-    command.args(["-n", "git", "-I", host.as_str(), "-f"]).arg(allowed_signers).arg("-s").arg(&file);
+    command.args(["-n", namespace, "-I", host.as_str(), "-f"]).arg(allowed_signers).arg("-s").arg(&file);
     let ended = ended(command, payload).await;
     fs_err::remove_file(&file)?;
     let (success, stdout, stderr) = ended.map_err(std::io::Error::other)?;

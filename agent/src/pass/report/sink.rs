@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use falconer_manifests::host_lock;
+use falconer_manifests::host_lock::{self, signed};
 use falconer_manifests::name::{HostName, RelativePath};
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::report::Found;
@@ -139,10 +139,10 @@ impl Sink {
             }
             Self::Branch(remote, reference, path) => {
                 let place = remote.look(reference, path, &scratch.repository).await?;
-                Ok(place.and_then(|place| Some(Found { mark: Some(place.blob?), text: place.content.map(text) })))
+                Ok(place.and_then(|place| Some(Found { mark: Some(place.blob?), text: place.content.map(unsigned) })))
             }
             Self::Http(endpoint) => match endpoint.get().await {
-                Ok(found) => Ok(found.map(|(mark, body)| Found { mark, text: Some(text(body)) })),
+                Ok(found) => Ok(found.map(|(mark, body)| Found { mark, text: Some(unsigned(body)) })),
                 // A token may be for writing only.
                 Err(OutboundError::Denied { .. } | OutboundError::Status { .. }) => {
                     Ok(Some(Found { mark: None, text: None }))
@@ -178,18 +178,21 @@ impl Sink {
                 }
             }
             Self::Branch(remote, reference, path) => {
+                let body = parcel.body().await?;
                 for attempt in 0..ATTEMPTS {
                     let place = remote.look(reference, path, &scratch.repository).await?;
                     let blob = place.as_ref().and_then(|place| place.blob.clone());
                     if blob.clone().map_or(Before::Nothing, Before::Mark) != *before {
                         let content = place.and_then(|place| place.content);
-                        return Ok(Put::Other(blob.map(|blob| Found { mark: Some(blob), text: content.map(text) })));
+                        return Ok(Put::Other(
+                            blob.map(|blob| Found { mark: Some(blob), text: content.map(unsigned) }),
+                        ));
                     }
-                    let files = [(path.clone(), parcel.text.as_bytes().to_vec())];
+                    let files = [(path.clone(), body.as_bytes().to_vec())];
                     let report = parcel.report(reference, &files, before);
                     let tip = place.map(|place| place.commit);
                     match remote.push_on_branch(&report, tip.as_ref(), &scratch.repository).await {
-                        Ok(_) => return Ok(Put::Arrived(git::blob_id(parcel.text.as_bytes()))),
+                        Ok(_) => return Ok(Put::Arrived(git::blob_id(body.as_bytes()))),
                         Err(GitError::Lost { .. }) => {
                             let ceiling = FIRST_WAIT.saturating_mul(1 << attempt);
                             tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
@@ -205,7 +208,7 @@ impl Sink {
                     Before::Mark(mark) => Precondition::Tag(mark.clone()),
                     Before::Anything => Precondition::None,
                 };
-                match endpoint.put(parcel.text.to_owned(), &precondition).await {
+                match endpoint.put(parcel.body().await?, &precondition).await {
                     Ok(mark) => Ok(Put::Arrived(mark)),
                     Err(OutboundError::Changed { .. }) if *before != Before::Anything => {
                         Ok(Put::Other(self.look(scratch).await?))
@@ -227,6 +230,13 @@ impl Sink {
 }
 
 impl<'a> Parcel<'a> {
+    /// The text, with its signature in it where there is a key. For places where no commit of this report alone carries it.
+    async fn body(&self) -> Result<String, GitError> {
+        let Some(key) = self.signing_key else { return Ok(self.text.to_owned()) };
+        let armour = git::sign(key, signed::NAMESPACE, self.text.as_bytes()).await?;
+        Ok(signed::with_signature(self.text, &armour))
+    }
+
     fn report(&self, reference: &'a str, files: &'a [(RelativePath, Vec<u8>)], before: &Before) -> Report<'a> {
         let expected = match before {
             Before::Nothing => Expected::Absent,
@@ -270,6 +280,10 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         git::discard(&self.repository);
     }
+}
+
+fn unsigned(bytes: Vec<u8>) -> String {
+    signed::without_signature(&text(bytes)).0.to_owned()
 }
 
 fn text(bytes: Vec<u8>) -> String {

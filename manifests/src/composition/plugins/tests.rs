@@ -41,6 +41,9 @@ fn a_plugin_comes_after_those_that_it_needs() {
     assert_eq!(order(&[("a", &[]), ("b", &[]), ("c", &[])]), ["a", "b", "c"]);
     assert_eq!(order(&[("a", &["c 1.0.0"]), ("b", &[]), ("c", &["d 1.0.0"]), ("d", &[])]), ["b", "d", "c", "a"]);
     // What is not there, or not a plugin, keeps nobody waiting; of several names the first that is there counts.
-    assert_eq!(order(&[("a", &["x 1.0.0", "y 1.0.0 | b 1.0.0 | c 1.0.0"]), ("b", &[]), ("c", &["a 1.0.0"])]), ["b", "a", "c"]);
+    assert_eq!(
+        order(&[("a", &["x 1.0.0", "y 1.0.0 | b 1.0.0 | c 1.0.0"]), ("b", &[]), ("c", &["a 1.0.0"])]),
+        ["b", "a", "c"]
+    );
     assert_eq!(order(&[("a", &["b 1.0.0"]), ("b", &["a 1.0.0"]), ("c", &["c 1.0.0"])]), ["c", "a", "b"]);
 }
