@@ -139,7 +139,12 @@ pub fn settle<'c>(
             break;
         }
         match (Search { chosen, mode, floor, brings }).run() {
-            Found::Missing(needs) => return within_bounds(chosen, needs),
+            Found::Missing(needs) => {
+                let Some(too_many) = too_many(chosen, &needs) else { return Ok(Settled::Needs(needs)) };
+                let mut conflicts = failed.map(|(conflicts, _)| conflicts).unwrap_or_default();
+                conflicts.push(too_many);
+                return Err(conflicts);
+            }
             Found::Answer { order, left_to_host } => {
                 let instead = failed.map(|(conflicts, _)| conflicts).unwrap_or_default();
                 return Ok(Settled::Complete { order, left_to_host, instead });
@@ -158,12 +163,10 @@ pub fn settle<'c>(
     Err(conflicts)
 }
 
-fn within_bounds(chosen: &[Chosen], needs: Vec<Need>) -> Result<Settled<'_>, Vec<Conflict>> {
+/// That more would be looked up than may be.
+fn too_many(chosen: &[Chosen], needs: &[Need]) -> Option<Conflict> {
     let answers = chosen.iter().filter(|chosen| chosen.asked_by.need().is_some()).count();
-    match needs.first() {
-        Some(first) if answers + needs.len() > ANSWERS => Err(alloc::vec![Conflict::without_end(first)]),
-        _ => Ok(Settled::Needs(needs)),
-    }
+    needs.first().filter(|_| answers + needs.len() > ANSWERS).map(Conflict::without_end)
 }
 
 #[cfg(test)]

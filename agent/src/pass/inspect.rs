@@ -102,9 +102,9 @@ impl Sources {
     /// # Errors
     /// [`InspectError`], also when there is none.
     pub async fn document(&self, reference: &Reference) -> Result<ManifestDocument, InspectError> {
-        let missing = || InspectError::Missing(reference.to_string());
-        let at = at(reference).ok_or_else(missing)?;
+        let at = at(reference).ok_or_else(|| InspectError::Missing(reference.to_string()))?;
         let answer = self.manifest_bytes(&reference.source, &at).await?;
+        let missing = || InspectError::Missing(format!("{}{at}", reference.source));
         let (bytes, media_type, digest) = answer.ok_or_else(missing)?;
         let content = oci::parse(&bytes, media_type.as_deref())
             .map_err(|source| InspectError::Document { reference: reference.to_string(), source })?;

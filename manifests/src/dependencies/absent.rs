@@ -44,15 +44,15 @@ impl<'c> Absent<'c> {
         dependency: &'c Dependency,
         members: &Members<'c>,
     ) -> Option<Conflict> {
-        let mut all = dependency.names().map(|(name, at_least)| coming(Reason { needer, name, at_least }, members));
-        let first = all.next();
-        self.alternatives.extend(all.filter_map(Result::ok));
-        match first? {
-            Ok(first) => {
-                self.want(first, !dependency.alternatives.is_empty(), members);
+        let mut all = dependency.names().map(|(name, at_least)| Reason { needer, name, at_least });
+        let first = all.next()?;
+        self.alternatives.extend(all.filter_map(|reason| coming(reason).ok()));
+        match coming(first) {
+            Ok(coming) => {
+                self.want(coming, !dependency.alternatives.is_empty(), members);
                 None
             }
-            Err(conflict) => Some(conflict),
+            Err(clash) => Some(Conflict { chain: first.chain(members), clash }),
         }
     }
 
@@ -95,9 +95,8 @@ impl<'c> Absent<'c> {
     }
 }
 
-fn coming<'c>(reason: Reason<'c>, members: &Members<'c>) -> Result<Coming<'c>, Conflict> {
-    let wrong = |clash| Conflict { chain: reason.chain(members), clash };
-    let name = ArtifactName::parse(reason.name).map_err(|_| wrong(Clash::NoName))?;
-    let at_least = version::tolerant(reason.at_least).ok_or_else(|| wrong(Clash::NoVersion))?;
+fn coming(reason: Reason<'_>) -> Result<Coming<'_>, Clash> {
+    let name = ArtifactName::parse(reason.name).map_err(|_| Clash::NoName)?;
+    let at_least = version::tolerant(reason.at_least).ok_or(Clash::NoVersion)?;
     Ok(Coming { name, at_least, reason })
 }

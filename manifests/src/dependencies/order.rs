@@ -12,14 +12,14 @@ use crate::name::ArtifactName;
 ///
 /// # Errors
 /// One conflict: the circle, when there is one.
-pub(super) fn order<'c>(members: &Members<'c>) -> Result<Vec<&'c Chosen>, Conflict> {
+pub(super) fn order<'c>(members: &Members<'c>) -> Result<Vec<&'c Chosen>, Vec<Conflict>> {
     let mut order = Vec::new();
     let mut placed = BTreeSet::new();
     loop {
         let mut open = members.values().filter(|member| !placed.contains(&member.chosen.name)).peekable();
         let Some(first) = open.peek().copied() else { return Ok(order) };
         let Some(ready) = open.find(|member| open_need(members, &placed, member).is_none()) else {
-            return Err(circle(members, &placed, first));
+            return Err(alloc::vec![circle(members, &placed, first)]);
         };
         placed.insert(&ready.chosen.name);
         order.push(ready.chosen);

@@ -68,7 +68,7 @@ impl<'c> Search<'c, '_> {
                 }
                 Step::Conflicts(conflicts) => drop(first_conflicts.get_or_insert(conflicts)),
                 Step::Done { left_to_host, needed } => match order(&state.members) {
-                    Err(circle) => drop(first_conflicts.get_or_insert(alloc::vec![circle])),
+                    Err(circle) => drop(first_conflicts.get_or_insert(circle)),
                     Ok(order) => match self.lower(&state, &needed) {
                         // Once something would do, only the same in lower versions is better.
                         None if second.as_ref().is_none_or(|second| second.names == state.names()) => {

@@ -49,6 +49,8 @@ fn lists_and_searches() {
     let best = answer(&host, "search acme --fleet fleet --min-score 0.4");
     assert_eq!(found(&best), ["one r.example/one/acme", "two r.example/two/acme-rules"]);
     assert_eq!(best["artifacts"][0]["score"], 1.0);
+    let nothing = artifact(&host, "search nonsense --fleet fleet").ended_with(0);
+    assert!(nothing.stderr.contains("a lower --min-score finds more"), "{nothing:?}");
     for bad in ["0", "1.1", "x", "NaN"] {
         let _usage = artifact(&host, &format!("search acme --min-score {bad}")).ended_with(64);
     }

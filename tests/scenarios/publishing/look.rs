@@ -128,6 +128,9 @@ fn tags_and_what_they_mean() {
     assert_eq!(answer(&host, "info oci:rules:1.9.0")["artifacts"][0]["tags"][0]["version"], "1.9.0");
     let missing = artifact(&host, "info oci:rules:7").ended_with(1);
     assert!(missing.stderr.contains("there is no oci:rules:7"), "{}", missing.stderr);
+    let missing = artifact(&host, "manifest oci:rules").ended_with(1);
+    assert!(missing.stderr.contains("there is no oci:rules:latest"), "{}", missing.stderr);
+    assert_eq!(text.lines().next(), Some("oci:rules"));
     // What can be told is told, also when something else cannot.
     let partly = artifact(&host, "info oci:rules oci:nowhere --output json").ended_with(1).json();
     assert_eq!(partly["artifacts"][0]["versions"][1], "1.10.0");

@@ -8,12 +8,13 @@ use super::*;
 fn nothing_is_asked_twice_and_what_is_pinned_is_not_asked_for() {
     let place = Place::new();
     let names = ["a-rules", "b-rules", "c-rules", "d-rules"];
-    // All rules are the same archive, and the plugin's is the same for both platforms.
+    // All rules are the same archive; the plugin has one for each platform, and the same config for both.
+    place.host.write("riscv/liba.so", "another library");
     for name in names {
         place.rules(name, "1.0.0", &["--add-floating-tags", "--depends-on", "tick:1.0.0"]);
     }
     for version in ["1.0.0", "1.1.0"] {
-        place.plugin("tick", version, &["liba.so", "--platform", "linux/riscv64"]);
+        place.plugin("tick", version, &["riscv/liba.so", "--platform", "linux/riscv64"]);
     }
     place.rules("e-rules", "1.0.0", &["--depends-on", "tick:1.1.0"]);
     place.index(&["a-rules", "b-rules", "c-rules", "d-rules", "e-rules", "tick"]);
@@ -31,9 +32,9 @@ fn nothing_is_asked_twice_and_what_is_pinned_is_not_asked_for() {
     let twice: Vec<_> = counted.iter().filter(|(_, times)| **times > 1).collect();
     assert_eq!(twice, Vec::<(&&str, &usize)>::new());
     // Manifests: five of rules, the plugin's index, one for each platform. Config blobs: one for each artifact. Archives:
-    // one of rules, one of the plugin. And one list of tags, for the range.
+    // one of rules, two of the plugin. And one list of tags, for the range.
     let of = |what: &str| requests.iter().filter(|request| request.contains(what)).count();
-    assert_eq!((of("/manifests/"), of("/tags/list"), of("/blobs/")), (5 + 1 + 2, 1, 6 + 2), "{requests:#?}");
+    assert_eq!((of("/manifests/"), of("/tags/list"), of("/blobs/")), (5 + 1 + 2, 1, 6 + 3), "{requests:#?}");
     assert_eq!(requests.iter().filter(|request| !request.starts_with("GET /v2/a/")).count(), 0, "{requests:#?}");
 
     let before = place.registry.requests().unwrap().len();

@@ -52,6 +52,9 @@ pub(super) async fn search(
     // The best first; the entries are sorted by name already.
     found.sort_by(|(_, _, a), (_, _, b)| b.unwrap_or_default().total_cmp(&a.unwrap_or_default()));
     print(printer, &known, &found);
+    if found.is_empty() {
+        printer.aside("no name and no keyword is like that; a lower --min-score finds more");
+    }
     Ok(0)
 }
 
