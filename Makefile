@@ -36,6 +36,7 @@ bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench plugins -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench day -- $(abspath $(released))
 
 check:
 	@sh .ci/packages build

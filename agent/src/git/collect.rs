@@ -11,9 +11,9 @@ use super::local;
 use super::negotiation::{Answer, Ask, Step};
 use super::packet::{self, Packet};
 use super::poll::command;
+use super::remote::{Carrier, Conversation, LIST_CAP, Remote, Service};
 use super::report::sign::COMMITS;
 use super::report::verify::Signed;
-use super::remote::{Carrier, Conversation, LIST_CAP, Remote, Service};
 use super::repository::{Repository, damaged, oid, revision};
 
 mod branch;

@@ -39,7 +39,8 @@ fn a_branch_of_signed_reports() {
     first.write("signers", &format!("{one_key}{two_key}"));
     first.write("hosts", "# the fleet\nweb-1\nweb-2\n\nweb-3\n");
     let collect = |more: &[&str]| {
-        let mut arguments = vec!["collect", "--output", "json", "--sink", "git-branch", "--allowed-signers", "signers", &url];
+        let mut arguments =
+            vec!["collect", "--output", "json", "--sink", "git-branch", "--allowed-signers", "signers", &url];
         arguments.extend(more);
         first.falconer(arguments)
     };
@@ -58,10 +59,9 @@ fn a_branch_of_signed_reports() {
     // Somebody who may push, and has no host's key.
     let report = reports.git(&["show", "main:hosts/web-1.lock"]).unwrap() + "\n";
     let forged = report.replace("InSync", "Failed");
-    for (path, text, problem) in [
-        ("hosts/web-1.lock", &forged, "has a bad signature"),
-        ("hosts/web-2.lock", &report, "is about web-1"),
-    ] {
+    for (path, text, problem) in
+        [("hosts/web-1.lock", &forged, "has a bad signature"), ("hosts/web-2.lock", &report, "is about web-1")]
+    {
         reports.commit_file("main", path, text.as_bytes()).unwrap();
         let found = rows(&collect(&[]).ended_with(2));
         assert!(found[0].1 == "bad" && found[0].2.starts_with(problem), "{found:?}");

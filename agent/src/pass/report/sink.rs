@@ -184,7 +184,9 @@ impl Sink {
                     let blob = place.as_ref().and_then(|place| place.blob.clone());
                     if blob.clone().map_or(Before::Nothing, Before::Mark) != *before {
                         let content = place.and_then(|place| place.content);
-                        return Ok(Put::Other(blob.map(|blob| Found { mark: Some(blob), text: content.map(unsigned) })));
+                        return Ok(Put::Other(
+                            blob.map(|blob| Found { mark: Some(blob), text: content.map(unsigned) }),
+                        ));
                     }
                     let files = [(path.clone(), body.as_bytes().to_vec())];
                     let report = parcel.report(reference, &files, before);
