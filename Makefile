@@ -35,6 +35,7 @@ torture: release
 bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench plugins -- $(abspath $(released))
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench apply -- $(abspath $(released))
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench day -- $(abspath $(released))
 

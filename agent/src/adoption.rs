@@ -49,10 +49,10 @@ pub async fn prepare(agent: &Agent) -> Result<Adoption, PassError> {
                 Err(source) => return Err(refused(source)),
             };
             let sources = Sources { text: &text, ..documents.sources(version, Some(&include)) };
-            let after = match pass::live(agent).await? {
-                Some(live) => {
-                    let root = agent.settings.state.join(&live.generation.directory());
-                    falco_config::with_keys(&sources, &live.composition.keys(&root))?
+            let after = match pass::placed(agent).await? {
+                Some(placed) => {
+                    let root = agent.settings.state.join(&placed.generation.directory());
+                    falco_config::with_keys(&sources, &placed.composition.keys(&root))?
                 }
                 None => falco_config::with_marks(&sources)?,
             };

@@ -21,6 +21,9 @@ use tar::{Archive, EntryType, Header};
 pub use self::error::{ArchiveError, Refusal};
 use self::input::Input;
 
+/// How much is read at once, in bytes.
+const PIECE: usize = 128 << 10;
+
 /// How much an archive may make us do.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -89,21 +92,36 @@ pub fn entries(reader: impl Read, limits: &Limits) -> Result<Vec<ArchiveFile>, A
 /// # Errors
 /// When anything in the archive is refused, however far behind.
 pub fn list(reader: impl Read, limits: &Limits) -> Result<Vec<ListedFile>, ArchiveError> {
+    let files = unpack(reader, limits, || Ok(io::sink()))?;
+    Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+/// As [`list`]; the content of each file goes to something that `begin` gives. What was written is worthless after an error.
+///
+/// # Errors
+/// As [`list`]; also when what `begin` gives fails.
+pub fn unpack<W: Write>(
+    reader: impl Read,
+    limits: &Limits,
+    begin: impl Fn() -> io::Result<W>,
+) -> Result<Vec<(ListedFile, W)>, ArchiveError> {
     let mut files = Vec::new();
     walk(reader, limits, |path, mode, content| {
+        let mut output = begin().map_err(ArchiveError::Output)?;
         let mut hasher = Hasher::new();
         let size = copy(content, |piece| {
             hasher.update(piece);
-            Ok(())
+            output.write_all(piece).map_err(ArchiveError::Output)
         })?;
-        files.push(ListedFile { path: path.clone(), mode, size, digest: hasher.finish() });
+        files.push((ListedFile { path: path.clone(), mode, size, digest: hasher.finish() }, output));
         Ok(())
     })?;
     Ok(files)
 }
 
 /// Writes the file `path` of an archive to `output` and gives its size in bytes. What was written is worthless after
-/// an error: the whole archive is read before it is believed.
+/// an error: the whole archive is read before it is believed. Without `expected` the content is whatever it is, for an
+/// `output` that checks it.
 ///
 /// # Errors
 /// When there is no such file, when its content is not `expected`, when `output` fails, or when anything in the archive
@@ -112,7 +130,7 @@ pub fn extract(
     reader: impl Read,
     limits: &Limits,
     path: &RelativePath,
-    expected: &Digest,
+    expected: Option<&Digest>,
     output: &mut dyn Write,
 ) -> Result<u64, ArchiveError> {
     let mut written = None;
@@ -120,14 +138,17 @@ pub fn extract(
         if found != path {
             return copy(content, |_| Ok(())).map(|_| ());
         }
-        let mut hasher = Hasher::new();
+        let mut hasher = expected.is_some().then(Hasher::new);
         let size = copy(content, |piece| {
-            hasher.update(piece);
+            if let Some(hasher) = &mut hasher {
+                hasher.update(piece);
+            }
             output.write_all(piece).map_err(ArchiveError::Output)
         })?;
-        let found = hasher.finish();
-        if found != *expected {
-            return Err(ArchiveError::Mismatch { path: path.clone(), wanted: expected.clone(), found });
+        if let (Some(wanted), Some(found)) = (expected, hasher.map(Hasher::finish))
+            && found != *wanted
+        {
+            return Err(ArchiveError::Mismatch { path: path.clone(), wanted: wanted.clone(), found });
         }
         written = Some(size);
         Ok(())
@@ -278,18 +299,24 @@ impl<R: Read> Read for Exact<R> {
     }
 }
 
+/// Gives all of `content` to `take`, in pieces as large as can be.
 fn copy(content: &mut dyn Read, mut take: impl FnMut(&[u8]) -> Result<(), ArchiveError>) -> Result<u64, ArchiveError> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; PIECE];
     let mut size = 0;
     loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok(size),
-            Ok(count) => {
-                size += count as u64;
-                take(buffer.get(..count).unwrap_or_default())?;
+        let mut filled = 0;
+        while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
+            match content.read(free) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ArchiveError::Malformed(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ArchiveError::Malformed(error)),
+        }
+        size += filled as u64;
+        take(buffer.get(..filled).unwrap_or_default())?;
+        if filled < buffer.len() {
+            return Ok(size);
         }
     }
 }

@@ -158,12 +158,14 @@ struct Made {
     changed: bool,
 }
 
-/// Makes a pass. Where files change while it still asks around, which may take long, the host is looked at first, once.
+/// Makes a pass. Where files change while it still asks around, which may take long, the host is looked at first, once; where
+/// they change later, the pass is told.
 async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &Stuck, answers: &Answers) -> Made {
     let deadline = agent.settings.schedule.deadline;
     let asking = agent.asking();
+    let touched = agent.touched();
     let mut changed = false;
-    if request.reach == Reach::Everybody {
+    {
         let _running = stuck.running(deadline);
         let mut asked = pin!(answers.pass(agent, request, now()));
         loop {
@@ -171,16 +173,14 @@ async fn make(agent: &mut Agent, request: Request, senses: &mut Senses, stuck: &
                 biased;
                 outcome = &mut asked => return Made { outcome, changed },
                 () = wake::changed(&mut senses.files) => {
-                    if asking.load(Ordering::Relaxed) {
+                    if request.reach == Reach::Everybody && asking.load(Ordering::Relaxed) {
                         break;
                     }
                     changed = true;
+                    touched.notify_one();
                 }
             }
         }
-    } else {
-        let _running = stuck.running(deadline);
-        return Made { outcome: answers.pass(agent, request, now()).await, changed };
     }
     Wake::Changed.log();
     let _running = stuck.running(deadline.saturating_mul(2));
@@ -204,9 +204,19 @@ async fn settle(agent: &Agent, made: &Made, senses: &mut Senses) -> bool {
         return made.changed;
     }
     wake::drained(&mut senses.files).await;
-    let heals = agent.settings.drift.mode == DriftMode::Heal && status.condition == Condition::InSync;
+    // Drift that is left and that nobody makes just now is not healed by another pass either.
+    let may_heal = match status.condition {
+        Condition::InSync => true,
+        Condition::Drifted => made.changed,
+        _ => false,
+    };
     // Our own writes were forgotten, and with them what somebody else did at the same time.
-    heals && pass::status(agent).await.is_ok_and(|left| !left.drift.is_empty())
+    let heals = agent.settings.drift.mode == DriftMode::Heal && may_heal;
+    let again = heals && pass::status(agent).await.is_ok_and(|left| !left.drift.is_empty());
+    if again {
+        senses.pace.take().await;
+    }
+    again
 }
 
 /// Reads agent.toml again. Where it cannot be used, the settings stay as they are.
@@ -215,8 +225,12 @@ async fn reread(agent: &mut Agent, config: &Path, senses: &mut Senses) {
     let mut new = match new {
         Ok(new) => new,
         Err(error) => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::error!(hint, "agent.toml cannot be used; the settings stay as they are: {}", chain(&error));
+            let hint = error.hint();
+            tracing::error!(
+                hint = hint.as_deref(),
+                "agent.toml cannot be used; the settings stay as they are: {}",
+                chain(&error)
+            );
             return;
         }
     };
@@ -267,8 +281,8 @@ fn watch(agent: &Agent) -> Option<Watch> {
     let paths: Vec<PathBuf> = falco.into_iter().chain(placed).collect();
     Watch::new(paths)
         .inspect_err(|error| {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(hint, "changes are found at the next pass only: {}", chain(error));
+            let hint = error.hint();
+            tracing::warn!(hint = hint.as_deref(), "changes are found at the next pass only: {}", chain(error));
         })
         .ok()
 }

@@ -9,6 +9,7 @@ mod confirm;
 mod documents;
 mod error;
 mod lay_out;
+mod memory;
 mod reload;
 mod replace;
 mod rights;
@@ -19,6 +20,7 @@ mod validate;
 mod web;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -28,6 +30,7 @@ pub use confirm::{Confirmation, Expected, NotConfirmed, confirm};
 pub use documents::{Documents, documents};
 pub use error::FalcoError;
 pub use lay_out::{lay_out, take_back};
+pub use memory::Memory;
 pub use reload::{Asked, Reloading, reload};
 pub use replace::adopt;
 pub use rights::Account;
@@ -52,6 +55,8 @@ pub struct FalcoSettings {
     pub supervision: Supervision,
     /// The user that tries candidates when we are root; ourselves without it.
     pub validate_as: Option<Account>,
+    /// What was found before with these settings.
+    pub memory: Arc<Memory>,
 }
 
 /// How long Falco may take for an answer.

@@ -23,6 +23,7 @@ mod intake;
 mod lineage;
 mod local;
 mod negotiation;
+mod pack_index;
 mod pack_scan;
 mod packet;
 mod poll;

@@ -121,7 +121,9 @@ impl IndexError {
         match self {
             Self::Address(_) => "give the index an https://, file:/// or oci:// URL, e.g. file:///srv/index.yaml",
             Self::File(_) => "check the path and the permissions of the index",
-            Self::TooLong { .. } => "check that the URL is an index.yaml",
+            Self::TooLong { .. } => {
+                "check that the URL is an index.yaml; a very long one can be split into several indexes"
+            }
             Self::Status { .. } => "check the URL of the index",
             Self::Redirect { .. } => "give the address that the index has now",
             Self::Late { .. } | Self::Unreachable { .. } => "check the name, the network and the proxy",

@@ -2,25 +2,34 @@
 //!
 //! A leaf that rooms use; it knows no room. A layout made here can be read by skopeo and oras, and one made by them here.
 
+mod ahead;
 pub mod directory;
 mod error;
 mod index;
+mod intake;
+mod proofs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use falconer_manifests::digest::{Digest, Hasher};
 use rustix::fs::FileType;
 
+use self::ahead::Ahead;
+pub use self::ahead::{Unpacked, Unpacker, Unpacking};
 use self::directory::{Directory, FileError};
 pub use self::error::LayoutError;
 pub use self::index::Descriptor;
+pub use self::intake::{Intake, Look};
+pub use self::proofs::Proofs;
 pub use self::writer::BlobWriter;
+use crate::aside;
 
 /// The cap on `index.json`, in bytes.
 pub const INDEX_CAP: u64 = 4 << 20;
@@ -34,7 +43,9 @@ const ALGORITHM: &str = "sha256";
 #[derive(Debug)]
 pub struct Layout {
     root: Directory,
-    blobs: Directory,
+    blobs: Arc<Directory>,
+    proofs: Arc<Proofs>,
+    ahead: Option<Ahead>,
 }
 
 impl Layout {
@@ -65,8 +76,8 @@ impl Layout {
         if !marked(&root)? {
             return Err(LayoutError::NotALayout { path: root.path().to_owned(), problem: "has no file oci-layout" });
         }
-        let blobs = root.subdirectory("blobs")?.subdirectory(ALGORITHM)?;
-        Ok(Self { root, blobs })
+        let blobs = root.subdirectory("blobs")?.subdirectory(ALGORITHM)?.into();
+        Ok(Self { root, blobs, proofs: Arc::default(), ahead: None })
     }
 
     /// Opens the layout that `root` holds, after creating what is missing of it.
@@ -77,7 +88,7 @@ impl Layout {
         let marked = marked(&root)?;
         let indexed = root.stat(INDEX)?.is_some();
         let algorithms = root.open_or_create_subdirectory("blobs")?;
-        let blobs = algorithms.open_or_create_subdirectory(ALGORITHM)?;
+        let blobs = algorithms.open_or_create_subdirectory(ALGORITHM)?.into();
         if !indexed {
             root.place_file(INDEX, "index.json.tmp", index::EMPTY)?;
         }
@@ -88,7 +99,51 @@ impl Layout {
             algorithms.sync()?;
             root.sync()?;
         }
-        Ok(Self { root, blobs })
+        Ok(Self { root, blobs, proofs: Arc::default(), ahead: None })
+    }
+
+    /// The same layout, which takes for read what `proofs` has, and adds to it what it writes.
+    #[must_use]
+    pub fn with_proofs(self, proofs: Arc<Proofs>) -> Self {
+        Self { proofs, ..self }
+    }
+
+    /// The same layout, which files may be unpacked ahead for; see [`Self::unpacker`].
+    #[must_use]
+    pub fn with_files_ahead(self) -> Self {
+        Self { ahead: Some(Ahead::default()), ..self }
+    }
+
+    /// What unpacks files while their archive comes, where that is of use to anybody.
+    #[must_use]
+    pub fn unpacker(&self) -> Option<Unpacker> {
+        self.ahead.as_ref().map(|_| Unpacker(Arc::clone(&self.blobs)))
+    }
+
+    /// Keeps a file for whoever will want it, durably, until this layout is dropped.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub async fn keep(&self, file: Unpacked) -> Result<(), LayoutError> {
+        let file = aside::waited_for(move || file.sync().map(|()| file)).await?;
+        if let Some(ahead) = &self.ahead {
+            ahead.keep(file);
+        }
+        Ok(())
+    }
+
+    /// Moves the file that was kept and has that content to `name` in `directory`, which is new and ours. `false` when there
+    /// is none, or when anybody has touched it since it was hashed: then there is nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn place_kept(&self, digest: &Digest, directory: &Directory, name: &str) -> Result<bool, LayoutError> {
+        self.ahead.as_ref().map_or(Ok(false), |ahead| Ok(ahead.place(digest, directory, name, &self.proofs)?))
+    }
+
+    /// What was hashed when it was written.
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Whether there is a blob of that name and size. Its content is not read: whoever reads it checks it.
@@ -116,13 +171,18 @@ impl Layout {
         Ok(content)
     }
 
-    /// Opens a blob after reading it once to check that its content is what its name says. Who copies it checks the copy
-    /// too, since the owner of the file could still write into it.
+    /// Opens a blob after reading it once to check that its content is what its name says; one that was written through
+    /// this layout, or one with the same proofs, was checked then. Who copies it checks the copy too, since the owner of the
+    /// file could still write into it.
     ///
     /// # Errors
     /// As [`Self::read_blob`].
     pub fn open_blob_verified(&self, digest: &Digest, cap: u64) -> Result<File, LayoutError> {
         let mut file = self.open_blob(digest, cap)?;
+        let status = rustix::fs::fstat(&file).map_err(|errno| self.unreadable(digest, errno.into()))?;
+        if self.proofs.digest(&status).as_ref() == Some(digest) {
+            return Ok(file);
+        }
         let found = digest_of(&mut (&mut file).take(cap.saturating_add(1)));
         self.require(digest, &found.map_err(|source| self.unreadable(digest, source))?)?;
         file.seek(SeekFrom::Start(0)).map_err(|source| self.unreadable(digest, source))?;
@@ -151,6 +211,37 @@ impl Layout {
     /// When no file can be created.
     pub fn writer(&self) -> Result<BlobWriter<'_>, LayoutError> {
         BlobWriter::new(self)
+    }
+
+    /// Begins a blob that comes from far away, of which much may come.
+    ///
+    /// # Errors
+    /// When no file can be created.
+    pub fn intake<T: Send + 'static>(&self, look: Look<T>) -> Result<Intake<'_, T>, LayoutError> {
+        Intake::new(self, look)
+    }
+
+    /// What `look` sees in a blob, when what it was given is what the blob's name says; `None` when there is no such blob.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn look_into<T: Send + 'static>(
+        &self,
+        digest: &Digest,
+        size: u64,
+        look: Look<T>,
+    ) -> Result<Option<T>, LayoutError> {
+        if !self.has(digest, size)? {
+            return Ok(None);
+        }
+        let file = self.open_blob(digest, size)?;
+        let looked = aside::computed(move || {
+            let mut reader = Hashing { inner: file.take(size.saturating_add(1)), hasher: Hasher::new() };
+            let seen = look(&mut reader);
+            io::copy(&mut reader, &mut io::sink()).map(|_| (reader.hasher.finish(), seen))
+        });
+        let (found, seen) = looked.await.map_err(|source| self.unreadable(digest, source))?;
+        Ok((found == *digest).then_some(seen))
     }
 
     /// Whether there is a blob of that size whose content is what its name says.
@@ -188,11 +279,9 @@ impl Layout {
     /// # Errors
     /// When the directory cannot be read.
     pub fn intact_blobs(&self) -> Result<BTreeSet<Digest>, LayoutError> {
-        let blobs = self.blobs()?.into_iter();
-        Ok(blobs
-            .filter(|(digest, size)| self.is_intact(digest, *size).unwrap_or(false))
-            .map(|(digest, _)| digest)
-            .collect())
+        let blobs = self.blobs()?;
+        let intact = aside::each(&blobs, |(digest, size)| self.is_intact(digest, *size).unwrap_or(false));
+        Ok(blobs.into_iter().zip(intact).filter_map(|((digest, _), is_intact)| is_intact.then_some(digest)).collect())
     }
 
     /// Removes a blob; `false` when there is none.
@@ -295,8 +384,22 @@ impl Layout {
         LayoutError::Index { path: self.root.path().join(INDEX), problem }
     }
 
-    fn unreadable(&self, digest: &Digest, source: std::io::Error) -> LayoutError {
+    fn unreadable(&self, digest: &Digest, source: io::Error) -> LayoutError {
         FileError::new("read", self.blobs.path().join(digest.hex()), source).into()
+    }
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
     }
 }
 
@@ -304,14 +407,14 @@ impl Layout {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn digest_of(reader: &mut impl Read) -> std::io::Result<Digest> {
+pub fn digest_of(reader: &mut impl Read) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),
             Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

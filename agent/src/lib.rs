@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod answers;
 pub mod archive;
+pub mod aside;
 pub mod cli;
 pub mod daemon;
 pub mod doctor;

@@ -31,6 +31,7 @@ mod request;
 mod rollback;
 mod rooms;
 mod round;
+mod settling;
 mod wanted;
 
 use std::path::Path;
@@ -39,8 +40,8 @@ use falconer_manifests::drift::drift;
 use falconer_manifests::host_lock::HostLock;
 use falconer_manifests::ledger::{Attachment, Held, Ledger};
 use falconer_manifests::next::{Verdict, drift_verdict, failure_verdict};
-use falconer_manifests::outcome::{Condition, Outcome};
-use falconer_manifests::plan::{Plan, Target, plan};
+use falconer_manifests::outcome::Condition;
+use falconer_manifests::plan::{Plan, plan};
 use falconer_manifests::status::{Note, Status, StatusError};
 use falconer_manifests::window::Waiting;
 
@@ -48,7 +49,7 @@ use crate::error::chain;
 use crate::git::Repository;
 use crate::store::{Document, Locked, StateDirectory};
 
-pub use attachment::{attach, attachment, live};
+pub use attachment::{attach, attachment, placed};
 pub use difference::{Difference, FileDifference, difference};
 pub use eject::{Ejected, Ejection, eject, prepare_ejection};
 pub use error::{LedgerError, PassError};
@@ -66,7 +67,7 @@ pub use rooms::{Agent, Sources};
 
 use intent::{Intent, intent};
 use observe::{Host, observe};
-use round::{apply_round, with_doubt};
+use round::{rounds, with_doubt};
 
 /// The bare repository in the state directory.
 const REPOSITORY: &str = "repository.git";
@@ -117,20 +118,7 @@ async fn carry_out(
     intent: &Intent,
     kept: &Ledger,
 ) -> Result<Ended, PassError> {
-    let mut round = apply_round(agent, state, repository, &mut host, intent).await?;
-    if let (Some(Outcome::NotConfirmed { .. }), Intent { wanted: Some(wanted), .. }) = (&round.outcome, intent) {
-        host = observe_again(agent, state, &host).await?;
-        let fallen_back = Intent::after(wanted.clone(), &host, intent.failure.clone());
-        if fallen_back.target == Target::LastGood {
-            let rolled_back = apply_round(agent, state, repository, &mut host, &fallen_back).await?;
-            round = round.followed_by(rolled_back);
-        }
-    }
-    if let Some(Outcome::Disturbed { .. }) = round.outcome {
-        host = observe_again(agent, state, &host).await?;
-        let healed = apply_round(agent, state, repository, &mut host, intent).await?;
-        round = round.followed_by(healed);
-    }
+    let round = rounds(agent, state, repository, &mut host, intent).await?;
     if round.has_acted {
         host = observe_again(agent, state, &host).await?;
     }
@@ -140,6 +128,10 @@ async fn carry_out(
     host.observed.ledger.sequence = report.sequence;
     let mut found = round.drift;
     found.extend(drift.iter().filter(|left| !found.contains(left)).cloned().collect::<Vec<_>>());
+    if !found.is_empty() {
+        // Somebody has changed something.
+        agent.falco.memory.doubt();
+    }
     let status = Status::new(&report, &agent.settings.state, verdict, round.changes, found);
     let notes = notes::notes(agent, &host, state.leftovers());
     let opens = round.waiting.as_ref().and_then(|waiting| waiting.opens);

@@ -17,14 +17,15 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use falconer_manifests::generation::GenerationNumber;
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::observed::Pointer;
 use rustix::fs::FileType;
 
-use crate::layout::Layout;
 use crate::layout::directory::{Directory, FileError};
+use crate::layout::{Layout, Proofs};
 
 pub use self::document::{Document, WorkFile};
 pub use self::error::StoreError;
@@ -49,6 +50,8 @@ pub const REPORTS: &str = "reports";
 pub struct StateDirectory {
     path: PathBuf,
     root: Option<Directory>,
+    /// What was written since the lock was taken.
+    written: Arc<Proofs>,
 }
 
 impl StateDirectory {
@@ -66,7 +69,7 @@ impl StateDirectory {
             require_trusted(root)?;
             require_format(root)?;
         }
-        Ok(Self { path: path.to_owned(), root })
+        Ok(Self { path: path.to_owned(), root, written: Arc::default() })
     }
 
     /// Takes the lock; the directory and what belongs in it are created where they are missing, and what an interrupted
@@ -91,14 +94,15 @@ impl StateDirectory {
         if !require_format(&root)? {
             // Whoever has created it may have been killed before its name was on the disk.
             if was_there {
-                sync_parent(&self.path)?;
+                Directory::sync_all_above(&self.path)?;
             }
             root.place_file(FORMAT_FILE, FORMAT_TEMPORARY, format!("{FORMAT}\n").as_bytes())?;
         }
         let [store, generations, plugins, work] =
             [STORE, GENERATIONS, PLUGINS, WORK].map(|name| subdirectory(&root, name));
-        let store = Layout::create_in(store?)?;
-        let state = Self { root: Some(Directory::open_real(&self.path)?), path: self.path };
+        let written = Arc::<Proofs>::default();
+        let store = Layout::create_in(store?)?.with_proofs(written.clone()).with_files_ahead();
+        let state = Self { root: Some(Directory::open_real(&self.path)?), path: self.path, written };
         let mut locked = Locked {
             state,
             root,
@@ -152,7 +156,8 @@ impl StateDirectory {
     /// # Errors
     /// When the layout is damaged.
     pub fn open_store(&self) -> Result<Option<Layout>, StoreError> {
-        self.subdirectory(STORE)?.map(|store| Layout::open_in(store).map_err(StoreError::from)).transpose()
+        let Some(store) = self.subdirectory(STORE)? else { return Ok(None) };
+        Ok(Some(Layout::open_in(store)?.with_proofs(self.written.clone())))
     }
 
     fn subdirectory(&self, name: &str) -> Result<Option<Directory>, StoreError> {
@@ -254,14 +259,6 @@ fn subdirectory(root: &Directory, name: &str) -> Result<Directory, FileError> {
     let directory = root.open_or_create_subdirectory(name)?;
     directory.set_mode()?;
     Ok(directory)
-}
-
-/// Makes the name of the state directory itself durable, whoever has created it.
-fn sync_parent(path: &Path) -> Result<(), FileError> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => Directory::open(parent)?.sync(),
-        _ => Directory::open(Path::new("."))?.sync(),
-    }
 }
 
 /// Requires that nobody but root and us can write into the directory.

@@ -30,6 +30,9 @@ pub const QUIET: Duration = Duration::from_millis(300);
 /// A change counts after this long, even if there is no end of changes.
 pub const LONGEST: Duration = Duration::from_secs(5);
 
+/// What may happen to a name in a directory.
+const NAMES: EventKindMask = EventKindMask::CREATE.union(EventKindMask::REMOVE).union(EventKindMask::MODIFY_NAME);
+
 /// Events of our own acts arrive within this time of one another.
 const DRAIN_QUIET: Duration = Duration::from_millis(100);
 
@@ -42,10 +45,10 @@ pub enum WatchError {
     /// The system gives no watcher.
     #[error("cannot watch files")]
     Start(#[source] notify::Error),
-    /// A directory cannot be watched.
+    /// A directory or a file cannot be watched.
     #[error("cannot watch {}", path.display())]
     Directory {
-        /// The directory.
+        /// The directory or file.
         path: PathBuf,
         /// Why not.
         #[source]
@@ -83,9 +86,14 @@ impl WatchError {
 /// A path matters with all that leads to it: whatever is created, replaced, renamed or removed on the way, symbolic
 /// links included, is a change, and the watch then follows the path as it leads now. Of a directory, what is directly in
 /// it matters too. Being read is no change.
+///
+/// What others write into files beside ours is not even told to this process: it costs nothing, however much that is.
 #[derive(Debug)]
 pub struct Watch {
-    watcher: RecommendedWatcher,
+    /// Tells which names come and go on the ways.
+    ways: RecommendedWatcher,
+    /// Tells everything of what the paths lead to.
+    ends: RecommendedWatcher,
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     pending: bool,
@@ -104,7 +112,7 @@ impl Shared {
         self.interests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called on notify's thread for everything that happens in a watched directory.
+    /// Called on notify's threads for everything that they are told.
     fn take(&self, event: notify::Result<Event>) {
         let (matters, moves) = match &event {
             Ok(event) if event.need_rescan() => (true, true),
@@ -129,10 +137,13 @@ impl Watch {
     /// When the system gives no watcher, or when a directory on the way to one of the paths cannot be watched.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Result<Self, WatchError> {
         let shared = Arc::new(Shared::default());
-        let taker = Arc::clone(&shared);
-        let config = Config::default().with_event_kinds(EventKindMask::CORE);
-        let watcher = RecommendedWatcher::new(move |event| taker.take(event), config).map_err(WatchError::Start)?;
-        let mut watch = Self { watcher, paths: paths.into_iter().collect(), shared, pending: false };
+        let watcher = |kinds| {
+            let taker = Arc::clone(&shared);
+            let config = Config::default().with_event_kinds(kinds);
+            RecommendedWatcher::new(move |event| taker.take(event), config).map_err(WatchError::Start)
+        };
+        let (ways, ends) = (watcher(NAMES)?, watcher(EventKindMask::CORE)?);
+        let mut watch = Self { ways, ends, paths: paths.into_iter().collect(), shared, pending: false };
         watch.follow()?;
         Ok(watch)
     }
@@ -185,18 +196,21 @@ impl Watch {
 
     fn watch_all(&mut self, new: &Interests) -> Result<(), WatchError> {
         let old = std::mem::replace(&mut *self.shared.interests(), new.clone());
-        for directory in old.directories() {
-            // A removed directory has taken its watch along; a renamed one has kept it under the old name.
-            let _already_gone = self.watcher.unwatch(directory);
+        // What is removed has taken its watch along; what is renamed has kept it under the old name.
+        for path in old.ways() {
+            let _already_gone = self.ways.unwatch(path);
         }
-        let mut failed = None;
-        for directory in new.directories() {
-            if let Err(source) = self.watcher.watch(directory, RecursiveMode::NonRecursive)
-                && directory.is_dir()
-            {
-                failed.get_or_insert(WatchError::Directory { path: directory.to_owned(), source });
-            }
+        for path in old.ends() {
+            let _already_gone = self.ends.unwatch(path);
         }
-        failed.map_or(Ok(()), Err)
+        let ways = new.ways().map(|path| (path, self.ways.watch(path, RecursiveMode::NonRecursive)));
+        let ends = new.ends().map(|path| (path, self.ends.watch(path, RecursiveMode::NonRecursive)));
+        let failed = ways.chain(ends).filter_map(|(path, watched)| Some((path, watched.err()?)));
+        // All of them are watched, as far as they can be.
+        let failed: Vec<_> = failed.filter(|(path, _)| path.exists()).collect();
+        match failed.into_iter().next() {
+            Some((path, source)) => Err(WatchError::Directory { path: path.to_owned(), source }),
+            None => Ok(()),
+        }
     }
 }

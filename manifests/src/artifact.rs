@@ -106,6 +106,14 @@ pub struct Dependency {
     pub alternatives: Vec<Requirement>,
 }
 
+impl Dependency {
+    /// Its names with their versions, in the order in which they count: the first of them that is there decides.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        let alternatives = self.alternatives.iter().map(|other| (other.name.as_str(), other.version.as_str()));
+        core::iter::once((self.name.as_str(), self.version.as_str())).chain(alternatives)
+    }
+}
+
 /// A name and the lowest version of it that will do, e.g. `engine_version_semver` `0.57.0`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {

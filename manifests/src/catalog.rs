@@ -34,8 +34,15 @@ pub enum Lookup {
         /// Under which tag or digest.
         at: At,
     },
-    /// What do the config blob and the archive of this artifact hold?
-    Content {
+    /// What does the config blob of this artifact say?
+    Config {
+        /// Where.
+        source: Source,
+        /// The artifact.
+        published: Published,
+    },
+    /// Which files does the archive of this artifact hold?
+    Files {
         /// Where.
         source: Source,
         /// The artifact.
@@ -104,15 +111,6 @@ pub enum ManifestAnswer {
     Missing,
 }
 
-/// The answer to [`Lookup::Content`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// The config blob.
-    pub config: ArtifactConfig,
-    /// The files of the archive, sorted by path.
-    pub files: Vec<LockedFile>,
-}
-
 /// The answer to [`Lookup::Index`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexAnswer {
@@ -131,6 +129,8 @@ pub struct Catalog {
     pub tags: BTreeMap<Source, Vec<Tag>>,
     /// What tags and digests name.
     pub manifests: BTreeMap<(Source, At), ManifestAnswer>,
-    /// Contents by the digest of the manifest.
-    pub contents: BTreeMap<Digest, Content>,
+    /// Config blobs by their digest.
+    pub configs: BTreeMap<Digest, ArtifactConfig>,
+    /// The files of archives, sorted by path, by the digest of the archive.
+    pub files: BTreeMap<Digest, Vec<LockedFile>>,
 }

@@ -5,7 +5,8 @@
 //! that will do. What falcoctl gets wrong is put right: what is locked or installed is never lowered; what only a replaced
 //! version needed does not stay; an alternative that is raised brings its own dependencies; the answer does not hang on
 //! the order in which artifacts are looked at; and where the name itself is there, it decides, even when an alternative
-//! is there too, because Falco has it so (`userspace/engine/falco_engine.cpp`).
+//! is there too, because Falco has it so (`userspace/engine/falco_engine.cpp`). Where falcoctl gives up because the name
+//! itself cannot come, the first alternative that can comes instead.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -14,19 +15,23 @@ use core::fmt;
 use semver::Version;
 
 use crate::artifact::Dependency;
-use crate::finding::Location;
+use crate::finding::{Finding, Location};
 use crate::name::ArtifactName;
-use state::{State, Step};
+use search::{Found, Search};
+use state::Brings;
 
 pub use conflict::{Chain, Conflict, Link};
 
+mod absent;
 mod conflict;
+mod member;
 mod order;
+mod search;
 mod state;
 
-/// How many combinations may end in conflicts before giving up. Only a dependency with alternatives leaves a choice, and
-/// real artifacts have few of them.
-const DEAD_ENDS: usize = 500;
+/// How many answers to needs may be asked for. Real indexes have some dozens of artifacts; a registry that publishes a
+/// need without end must not keep us asking.
+const ANSWERS: usize = 200;
 
 /// An artifact that is known, with what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +53,23 @@ pub enum AskedBy {
     DesiredState(Location),
     /// It was looked up to answer this need. It counts only where exactly this need comes up.
     Dependency(Need),
+    /// It was looked up to answer this need, and cannot be had.
+    Nowhere {
+        /// The need.
+        need: Need,
+        /// Why.
+        why: Finding,
+    },
+}
+
+impl AskedBy {
+    /// The need that was looked up.
+    const fn need(&self) -> Option<&Need> {
+        match self {
+            Self::DesiredState(_) => None,
+            Self::Dependency(need) | Self::Nowhere { need, .. } => Some(need),
+        }
+    }
 }
 
 /// Whether artifacts may come that the desired state does not name.
@@ -79,8 +101,8 @@ impl fmt::Display for Need {
 /// What [`settle`] can say with the artifacts that are known.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled<'c> {
-    /// Look these up, add them to the chosen as [`AskedBy::Dependency`] and settle again. Never empty, and never what is
-    /// among the chosen already.
+    /// Look these up, add them to the chosen as [`AskedBy::Dependency`] or [`AskedBy::Nowhere`] and settle again. Never
+    /// empty, and never what is among the chosen already.
     Needs(Vec<Need>),
     /// All is known.
     Complete {
@@ -89,6 +111,8 @@ pub enum Settled<'c> {
         order: Vec<&'c Chosen>,
         /// Dependencies that nothing among the chosen meets, each with the artifact that has it; only in [`Mode::Check`].
         left_to_host: Vec<(Dependency, ArtifactName)>,
+        /// Why alternatives come, where what is named first cannot: the conflicts that this ends in.
+        instead: Vec<Conflict>,
     },
 }
 
@@ -98,40 +122,48 @@ pub enum Settled<'c> {
 /// out not to be needed do no harm, and dropping one makes its need come up again. `floor` has the versions that the
 /// previous lock or the host has: nothing comes in a lower version of the same major.
 ///
-/// Each call that returns needs asks for something new, so the calls end when what can be looked up does.
+/// Each call that returns needs asks for something new, and after some hundreds of answers no call does, so the calls end.
 ///
 /// # Errors
-/// All conflicts of the first combination when none was found without one. Without alternatives there is none then; with
-/// alternatives not every order in which artifacts could come is tried, and naming one in the desired state decides.
+/// All conflicts of the first combination, when none was found without one. There is none then, unless a conflict says
+/// that there was more to try than is tried.
 pub fn settle<'c>(
     chosen: &'c [Chosen],
     mode: Mode,
     floor: &BTreeMap<ArtifactName, Version>,
 ) -> Result<Settled<'c>, Vec<Conflict>> {
-    let mut open = alloc::vec![State::new(chosen)];
-    let mut first_conflicts = None;
-    let mut dead_ends = 0;
-    while let Some(mut state) = open.pop().filter(|_| dead_ends < DEAD_ENDS) {
-        let missing = state.add_pending(chosen);
-        if !missing.is_empty() {
-            return Ok(Settled::Needs(missing));
+    let mut failed: Option<(Vec<Conflict>, bool)> = None;
+    let has_choice = chosen.iter().flat_map(|chosen| &chosen.dependencies).any(|one| !one.alternatives.is_empty());
+    for brings in [Brings::Names, Brings::Alternatives] {
+        if brings == Brings::Alternatives && (mode == Mode::Check || !has_choice) {
+            break;
         }
-        let conflicts = match state.step(mode, floor) {
-            Step::Branch(mut states) => {
-                states.reverse();
-                open.extend(states);
-                continue;
+        match (Search { chosen, mode, floor, brings }).run() {
+            Found::Missing(needs) => return within_bounds(chosen, needs),
+            Found::Answer { order, left_to_host } => {
+                let instead = failed.map(|(conflicts, _)| conflicts).unwrap_or_default();
+                return Ok(Settled::Complete { order, left_to_host, instead });
             }
-            Step::Conflicts(conflicts) => conflicts,
-            Step::Done { left_to_host } => match order::order(&state.members) {
-                Ok(order) => return Ok(Settled::Complete { order, left_to_host }),
-                Err(conflicts) => conflicts,
-            },
-        };
-        first_conflicts.get_or_insert(conflicts);
-        dead_ends += 1;
+            Found::Nothing { conflicts, is_all } => {
+                let earlier = failed.take();
+                let was_all = earlier.as_ref().is_none_or(|(_, was_all)| *was_all);
+                failed = Some((earlier.map_or(conflicts, |(first, _)| first), was_all && is_all));
+            }
+        }
     }
-    Err(first_conflicts.unwrap_or_default())
+    let (mut conflicts, is_all) = failed.unwrap_or_default();
+    if !is_all && has_choice {
+        conflicts.extend(conflicts.first().map(Conflict::and_more_to_try));
+    }
+    Err(conflicts)
+}
+
+fn within_bounds(chosen: &[Chosen], needs: Vec<Need>) -> Result<Settled<'_>, Vec<Conflict>> {
+    let answers = chosen.iter().filter(|chosen| chosen.asked_by.need().is_some()).count();
+    match needs.first() {
+        Some(first) if answers + needs.len() > ANSWERS => Err(alloc::vec![Conflict::without_end(first)]),
+        _ => Ok(Settled::Needs(needs)),
+    }
 }
 
 #[cfg(test)]

@@ -63,10 +63,11 @@ const SECTIONS: [&str; 6] =
     ["artifact", "artifact.follow", "artifact.install", "registry", "registry.auth", "registry.creds"];
 
 /// Keys that are carried over, or that are judged where they are read.
-const READ: [&str; 10] = [
+const READ: [&str; 11] = [
     "indexes",
     "artifact.allowedtypes",
     "artifact.install.refs",
+    "artifact.install.resolvedeps",
     "artifact.follow.refs",
     "artifact.follow.every",
     "artifact.follow.cron",
@@ -80,9 +81,8 @@ const OWN_PLACE: &str = "falconer keeps what it places in its own state director
 const OWN_STATE: &str = "falconer keeps its state under `[paths] state` of agent.toml";
 
 /// Keys that have no place with falconer, in lower case, and what there is instead.
-const LEFT_BEHIND: [(&str, &str); 13] = [
+const LEFT_BEHIND: [(&str, &str); 12] = [
     ("artifact.noverify", "fleet.yaml has no such switch"),
-    ("artifact.install.resolvedeps", "fleet.yaml has no such switch: dependencies are always resolved"),
     ("artifact.install.rulesfilesdir", OWN_PLACE),
     ("artifact.install.pluginsdir", OWN_PLACE),
     ("artifact.install.assetsdir", OWN_PLACE),

@@ -20,7 +20,7 @@ pub(crate) use search::likeness;
 pub use search::{MIN_SCORE, score};
 
 /// The size in bytes that an index may have: more than 300 times that of the official one, room for 100,000 short entries.
-pub const INDEX_CAP: usize = 8 << 20;
+pub const INDEX_CAP: usize = 16 << 20;
 
 /// An index: entries sorted by name, each name once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::composition::Composition;
 use crate::digest::Digest;
+use crate::drift::damage;
 use crate::falco_answers::Loaded;
 use crate::generation::{GenerationNumber, Record};
 use crate::ledger::{Attachment, Deaf, Held, Ledger};
@@ -119,6 +120,9 @@ pub struct ObservedFalco {
     pub inclusion: Option<Inclusion>,
     /// The generations that falco.yaml names itself.
     pub names: BTreeSet<GenerationNumber>,
+    /// What falco.yaml is with the keys of these generations in it, where they are to be written into it and can be: of what
+    /// is or was live.
+    pub edited: BTreeMap<GenerationNumber, Digest>,
     /// The process, when one runs.
     pub running: Option<RunningFalco>,
     /// Whether its version and settings let it take SIGHUP as a request to load everything again.
@@ -201,11 +205,24 @@ impl Observed {
         self.live().and_then(|(_, generation)| generation.record.as_ref())
     }
 
-    /// Whether the running Falco says that it has loaded all of the generation that `record` describes.
+    /// Whether the running Falco says that it has loaded all of the generation that `record` describes. Where falco.yaml has our
+    /// keys itself these are its rules alone: what else is in falco.yaml is its owner's to change.
     #[must_use]
     pub fn has_loaded(&self, record: &Record) -> bool {
         let loaded = self.falco.running.as_ref().and(self.falco.loaded.as_ref());
         loaded.is_some_and(|loaded| Confirm::of(record, self.falco.mode).is_some_and(|wanted| wanted.is_met_by(loaded)))
+    }
+
+    /// Whether the running Falco also says that it has read falco.yaml as it is with that generation, where our keys are in it.
+    #[must_use]
+    pub fn has_loaded_keys(&self, record: &Record) -> bool {
+        let file = self.falco.config_file.rsplit('/').next().unwrap_or_default();
+        let has_read = |loaded: &Loaded| {
+            let edited = self.falco.edited.get(&record.generation);
+            !loaded.tells_config() || edited.is_some_and(|digest| loaded.config_digests(file).contains(digest))
+        };
+        let is_read = self.falco.mode != ConfigMode::Edit || self.falco.loaded.as_ref().is_some_and(has_read);
+        self.has_loaded(record) && is_read
     }
 
     /// How we know that Falco has loaded the live generation: as it says now, or as it was seen to take it up when it does
@@ -229,9 +246,10 @@ impl Observed {
         let record = self.live_record().filter(|record| record.generation == deaf.generation)?;
         let still = match &self.falco.running {
             None => deaf.asked,
-            Some(falco) => deaf.is(falco) || self.falco.loaded.is_some(),
+            Some(falco) if deaf.is(falco) => !self.has_loaded_keys(record),
+            Some(_) => self.falco.loaded.is_some() && !self.has_loaded(record),
         };
-        (still && !self.has_loaded(record)).then_some(deaf)
+        still.then_some(deaf)
     }
 
     /// Whether `wanted` is on trial with nothing to go back to, and Falco has loaded it after all.
@@ -251,13 +269,21 @@ impl Observed {
             .instead
             .as_ref()
             .and_then(|content| records().find(|record| record.composition.content_digest() == *content));
-        asked_for.or_else(|| self.good_record())
+        asked_for.or_else(|| self.good_record()).or_else(|| self.damaged_trial())
+    }
+
+    /// The record of what is live, where it was never confirmed, there is nothing to go back to, and somebody has damaged it:
+    /// nothing is asked of Falco for it again, and still it is kept whole.
+    fn damaged_trial(&self) -> Option<&Record> {
+        let trial = self.live_record().filter(|record| self.ledger.trial == Some(record.generation));
+        trial.filter(|_| self.ledger.good.is_none() && !damage(self).is_empty())
     }
 
     /// The record of what is to be live where the desired state cannot be had.
     #[must_use]
     pub fn fallback(&self) -> Option<&Record> {
-        self.ledger.rollback().map_or_else(|| self.good_record(), |held| self.instead_of(held))
+        let unheld = || self.good_record().or_else(|| self.damaged_trial());
+        self.ledger.rollback().map_or_else(unheld, |held| self.instead_of(held))
     }
 
     /// The record of the good generation.

@@ -232,7 +232,7 @@ pub fn plan(
         if let Some(record) = observed.live_record() {
             if observed.ledger.trial.is_some() {
                 plan.steps = take_up(record, observed, Occasion::Change);
-            } else if policy.heals_keys() && is_astray(observed, &plan.drift) {
+            } else if policy.heals_keys() && is_astray(record, observed, &plan.drift) {
                 let astray = plan.drift.iter().filter(|drift| drift.kind == DriftKind::Config);
                 plan.changes = astray.map(heal_change).collect();
                 plan.steps = take_up(record, observed, Occasion::Change);

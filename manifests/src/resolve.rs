@@ -13,7 +13,7 @@ use crate::fleet::{self, ArtifactRequest, DesiredState};
 use crate::lockfile::{LockedArtifact, LockedIndex, Lockfile};
 use crate::name::ArtifactName;
 use crate::version;
-use artifact::{Asked, Pending, pin, source_by_name};
+use artifact::{Asked, Pending, Pinned, pin, source_by_name};
 use dependencies::{Brought, bring};
 
 pub use answers::staleness;
@@ -36,6 +36,13 @@ pub enum Resolution {
     },
     /// These questions are open; add their answers to the catalog and resolve again.
     Unknown(Vec<Lookup>),
+    /// All is known but the files of some archives. Whether this is wanted at all can be told now, before they are fetched.
+    Unlisted {
+        /// The answer, without these files.
+        lockfile: Lockfile,
+        /// The questions for them; add their answers to the catalog and resolve again.
+        archives: Vec<Lookup>,
+    },
 }
 
 /// The platforms for which contents are pinned.
@@ -107,9 +114,13 @@ pub fn resolve(desired: &DesiredState, catalog: &Catalog, terms: &Terms<'_>) -> 
     let mut open = BTreeSet::new();
     let mut findings = Vec::new();
     let mut artifacts = Vec::new();
+    let mut archives = Vec::new();
     for request in &desired.artifacts {
         match requested(desired, request, catalog, terms) {
-            Ok(artifact) => artifacts.push(artifact),
+            Ok(pinned) => {
+                artifacts.push(pinned.artifact);
+                archives.extend(pinned.archives);
+            }
             Err(Pending::Lookups(lookups)) => open.extend(lookups),
             Err(Pending::Impossible(finding)) => findings.push(finding),
         }
@@ -119,7 +130,10 @@ pub fn resolve(desired: &DesiredState, catalog: &Catalog, terms: &Terms<'_>) -> 
         return Ok(Resolution::Unknown(open.into_iter().collect()));
     }
     let (came, mut notes) = match bring(desired, &artifacts, catalog, terms)? {
-        Brought::All(came, notes) => (came, notes),
+        Brought::All { came, archives: more, notes } => {
+            archives.extend(more);
+            (came, notes)
+        }
         Brought::Unknown(open) => return Ok(Resolution::Unknown(open.into_iter().collect())),
     };
     let by_name = desired.artifacts.iter().filter(|request| request.source.is_none()).map(|request| &request.name);
@@ -127,7 +141,21 @@ pub fn resolve(desired: &DesiredState, catalog: &Catalog, terms: &Terms<'_>) -> 
     notes.extend(by_name.iter().flat_map(|name| note::shadowed(desired, name, catalog)));
     let indexes = if by_name.is_empty() { Vec::new() } else { indexes(desired, catalog, terms) };
     artifacts.extend(came);
-    Ok(Resolution::Locked { lockfile: Lockfile::new(fleet::inputs_digest(desired), indexes, artifacts), notes })
+    let lockfile = Lockfile::new(fleet::inputs_digest(desired), indexes, artifacts);
+    Ok(match archives.is_empty() {
+        true => Resolution::Locked { lockfile, notes },
+        false => Resolution::Unlisted { lockfile, archives: each_once(archives) },
+    })
+}
+
+/// One question for each archive, even where several artifacts or platforms have the same.
+fn each_once(archives: Vec<Lookup>) -> Vec<Lookup> {
+    let mut asked = BTreeSet::new();
+    let digest = |lookup: &Lookup| match lookup {
+        Lookup::Files { published, .. } => Some(published.layer.digest.clone()),
+        _ => None,
+    };
+    archives.into_iter().filter(|lookup| digest(lookup).is_none_or(|digest| asked.insert(digest))).collect()
 }
 
 /// Pins one artifact that the desired state asks for.
@@ -136,20 +164,21 @@ fn requested(
     request: &ArtifactRequest,
     catalog: &Catalog,
     terms: &Terms<'_>,
-) -> Result<LockedArtifact, Pending> {
+) -> Result<Pinned, Pending> {
     let previous = terms.previous.as_ref();
     let before = previous.and_then(|previous| previous.answer(request));
     if let Some(before) = before.filter(|_| previous.is_some_and(|previous| previous.keeps(&request.name))) {
-        return Ok(LockedArtifact { needed_by: Vec::new(), ..before.clone() });
+        let artifact = LockedArtifact { needed_by: Vec::new(), ..before.clone() };
+        return Ok(Pinned { artifact, archives: Vec::new() });
     }
     let source = match &request.source {
         Some(source) => source.clone(),
         None => source_by_name(desired, &request.name, &request.at, catalog)?,
     };
     let asked = Asked { name: &request.name, version: &request.version, at: &request.at };
-    let artifact = pin(&asked, &source, catalog, terms.platforms)?;
+    let Pinned { artifact, archives } = pin(&asked, &source, catalog, terms.platforms)?;
     let lowest = before.filter(|_| previous.is_some_and(|previous| !previous.may_lower));
-    not_lower(request, artifact, lowest)
+    Ok(Pinned { artifact: not_lower(request, artifact, lowest)?, archives })
 }
 
 /// The indexes that answered now or before.

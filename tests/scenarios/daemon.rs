@@ -4,6 +4,8 @@ mod asked;
 mod away;
 mod fleet;
 mod held;
+mod idle;
+mod settling;
 mod webhook;
 
 use std::fs::{File, OpenOptions};

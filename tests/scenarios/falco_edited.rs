@@ -1,5 +1,7 @@
 //! falco.yaml with our keys in it: for a Falco without includes, or by choice.
 
+mod by_others;
+
 use std::path::Path;
 
 use falconer_tests::host::{Host, HostWithFalco, RULES, fleet_yaml};

@@ -82,6 +82,7 @@ impl Host {
 
 fn settings(config_file: &Path, port: Option<u16>) -> FalcoSettings {
     FalcoSettings {
+        memory: std::sync::Arc::default(),
         config_file: config_file.into(),
         binary: binary().unwrap(),
         http: port.map(|port| format!("http://127.0.0.1:{port}").parse().unwrap()),

@@ -1,8 +1,10 @@
 //! A Falco runs on the host: it takes up what becomes live, one signal for one change, and proves it.
 
 mod disturbed;
+mod ended;
 mod restarted;
 mod rolled_back;
+mod tampered;
 mod unhealthy;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! From names, ranges and dependencies to a lockfile, and what hosts make of it.
 
 mod admission;
+mod economy;
 mod new_user;
 mod refused;
 mod weight;

@@ -15,6 +15,9 @@ use rustls::pki_types::pem::PemObject;
 /// How long the server may take to answer for the first time.
 const START: Duration = Duration::from_secs(20);
 
+/// Where the server notes each request that it has answered.
+const ACCESS_LOG: &str = "access.log";
+
 /// What the server asks of its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -63,7 +66,7 @@ impl RegistryServer {
         let directory = tempfile::tempdir()?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut settings = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+            "version: 0.1\nlog: {{level: error}}\n\
              storage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
             directory.path().join("store").display()
         );
@@ -94,7 +97,7 @@ impl RegistryServer {
             .arg("serve")
             .arg(&file)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(directory.path().join(ACCESS_LOG))?)
             .stderr(Stdio::null())
             .spawn()?;
         let mut server = Self { process, mode, port, authority, directory };
@@ -125,6 +128,16 @@ impl RegistryServer {
     #[must_use]
     pub fn store(&self) -> std::path::PathBuf {
         self.directory.path().join("store")
+    }
+
+    /// The requests so far, as `GET /v2/…`, in the order in which they were answered.
+    ///
+    /// # Errors
+    /// When the server's log cannot be read.
+    pub fn requests(&self) -> io::Result<Vec<String>> {
+        let log = fs::read_to_string(self.directory.path().join(ACCESS_LOG))?;
+        let quoted = log.lines().filter_map(|line| line.split('"').nth(1)?.strip_suffix(" HTTP/1.1"));
+        Ok(quoted.map(str::to_string).collect())
     }
 
     fn wait(&mut self) -> io::Result<()> {

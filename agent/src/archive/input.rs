@@ -1,12 +1,12 @@
 //! The bytes of an archive: counted before and after decompression.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
-use super::{ArchiveError, Limits};
+use super::{ArchiveError, Limits, PIECE};
 
 /// Up to this many unpacked bytes nobody asks for the ratio.
 const RATIO_FLOOR: u64 = 1 << 20;
@@ -16,7 +16,7 @@ pub(super) type Exceeded = Rc<RefCell<Option<ArchiveError>>>;
 
 /// The tar in a gzipped archive, all gzip members of it, within limits.
 pub(super) struct Input<R: Read> {
-    decoder: MultiGzDecoder<Counted<R>>,
+    decoder: MultiGzDecoder<BufReader<Counted<R>>>,
     unpacked: u64,
     compressed: Rc<Cell<u64>>,
     limits: Limits,
@@ -29,7 +29,8 @@ impl<R: Read> Input<R> {
         let exceeded = Exceeded::default();
         let counted =
             Counted { inner: reader, count: compressed.clone(), cap: limits.compressed, exceeded: exceeded.clone() };
-        Self { decoder: MultiGzDecoder::new(counted), unpacked: 0, compressed, limits: *limits, exceeded }
+        let decoder = MultiGzDecoder::new(BufReader::with_capacity(PIECE, counted));
+        Self { decoder, unpacked: 0, compressed, limits: *limits, exceeded }
     }
 
     pub(super) fn exceeded(&self) -> Exceeded {

@@ -16,7 +16,7 @@ pub(super) async fn diff(arguments: &Arguments, printer: Printer, generation: Op
     let mut agent = agent(arguments)?;
     let difference = pass::difference(&mut agent, generation.map(GenerationNumber), now()).await?;
     if let Some(failure) = &difference.failure {
-        tracing::error!(hint = failure.hint.as_deref().unwrap_or_default(), "{}", failure.message);
+        tracing::error!(hint = failure.hint.as_deref(), "{}", failure.message);
     }
     printer.answer(&text(&difference), &value(&difference));
     let differs = !difference.files.is_empty() || !difference.changes.is_empty();

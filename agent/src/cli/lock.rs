@@ -75,7 +75,9 @@ pub(super) async fn lock(
     let work = WorkDirectory::new()?;
     let blobs = Layout::create(&work.0).map_err(PassError::from)?;
     let terms = Terms { platforms: Platforms::All, previous, installed: None };
-    let Resolved { lockfile, notes } = sources.resolve(&desired, &terms, &blobs).await?;
+    // What the hosts cannot run is not fetched.
+    let admit = async |lockfile: &Lockfile| Ok(unchecked(&desired, lockfile).map(drop)?);
+    let Resolved { lockfile, notes } = sources.resolve(&desired, &terms, &blobs, admit).await?;
     let mut said = fitting(&desired, &lockfile, &notes)?;
     said.extend(moved_tags(&sources, &desired, &lockfile).await);
     let text = lockfile
@@ -124,16 +126,7 @@ fn check(printer: Printer, desired: &DesiredState, target: &Path, old: Option<&L
 fn fitting(desired: &DesiredState, lockfile: &Lockfile, notes: &[Note]) -> Result<Vec<String>, PassError> {
     composition::check(desired, lockfile)?;
     let mut said: Vec<String> = notes.iter().map(ToString::to_string).collect();
-    let Some(facts) = &desired.falco else { return Ok(said) };
-    let finding = |misfit: Misfit| Finding {
-        location: lockfile.asked_at(desired, &misfit.artifact),
-        message: misfit.to_string(),
-        hint: misfit.hint,
-    };
-    let unchecked = match admit(lockfile, facts, &BTreeSet::new()) {
-        Ok(admitted) => admitted.unchecked().to_vec(),
-        Err(misfits) => Findings::none_or(misfits.into_iter().map(finding).collect(), Vec::new())?,
-    };
+    let unchecked = unchecked(desired, lockfile)?;
     // What is left to the hosts is said once.
     let is_said = |unchecked: &&Unchecked| {
         notes.iter().any(|note| {
@@ -142,6 +135,20 @@ fn fitting(desired: &DesiredState, lockfile: &Lockfile, notes: &[Note]) -> Resul
     };
     said.extend(unchecked.iter().filter(|unchecked| !is_said(unchecked)).map(ToString::to_string));
     Ok(said)
+}
+
+/// What the Falco that the desired state names could not be asked about; an error where it cannot run what is pinned.
+fn unchecked(desired: &DesiredState, lockfile: &Lockfile) -> Result<Vec<Unchecked>, Findings> {
+    let Some(facts) = &desired.falco else { return Ok(Vec::new()) };
+    let finding = |misfit: Misfit| Finding {
+        location: lockfile.asked_at(desired, &misfit.artifact),
+        message: misfit.to_string(),
+        hint: misfit.hint,
+    };
+    match admit(lockfile, facts, &BTreeSet::new()) {
+        Ok(admitted) => Ok(admitted.unchecked().to_vec()),
+        Err(misfits) => Findings::none_or(misfits.into_iter().map(finding).collect(), Vec::new()),
+    }
 }
 
 /// Tags beside a digest that name something else now. Where nobody tells, nothing is said: the digest decides.

@@ -2,10 +2,11 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use super::arguments::{Arguments, Command, LogFormat};
 use super::print;
@@ -17,7 +18,7 @@ const LOUDER: [&str; 2] = ["falconer=debug", "falconer=trace"];
 /// How loud the log is.
 #[derive(Debug, Clone)]
 pub(super) struct Volume {
-    filter: Handle<EnvFilter, Registry>,
+    filter: Handle<Targets, Registry>,
     configured: String,
 }
 
@@ -25,9 +26,9 @@ pub(super) struct Volume {
 pub(super) fn start(arguments: &Arguments) -> Volume {
     let default = if matches!(arguments.command, Command::Run) { "falconer=info" } else { "falconer=warn" };
     let wanted = arguments.log.as_deref().unwrap_or(default);
-    let (parsed, mistake) = match EnvFilter::try_new(wanted) {
+    let (parsed, mistake) = match wanted.parse() {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new(default), Some(error)),
+        Err(error) => (targets(default), Some(error)),
     };
     let configured = if mistake.is_some() { default } else { wanted }.to_owned();
     let (filter, handle) = reload::Layer::new(parsed);
@@ -42,8 +43,13 @@ pub(super) fn start(arguments: &Arguments) -> Volume {
     Volume { filter: handle, configured }
 }
 
+/// What is logged of each part of the program. Nothing of what is not understood.
+fn targets(filter: &str) -> Targets {
+    filter.parse().unwrap_or_default()
+}
+
 type Written =
-    Box<dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>> + Send + Sync>;
+    Box<dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<Targets, Registry>, Registry>> + Send + Sync>;
 
 fn layer(format: Option<LogFormat>) -> (Written, Option<std::io::Error>) {
     let mut unreachable = None;
@@ -93,7 +99,7 @@ impl Volume {
                     }
                     else => return,
                 };
-                match self.filter.reload(EnvFilter::new(filter)) {
+                match self.filter.reload(targets(filter)) {
                     Ok(()) => tracing::warn!(filter, "the log is as loud as a signal asked"),
                     Err(error) => tracing::warn!("the log stays as loud as it is: {error}"),
                 }

@@ -21,7 +21,7 @@ pub(super) async fn rollback(
     let mut agent = agent(arguments)?;
     let (status, reached) = pass::rollback(&mut agent, generation.map(GenerationNumber), wait, now()).await?;
     if let Some(error) = &status.error {
-        tracing::error!(hint = error.hint.as_deref().unwrap_or_default(), "{}", error.message);
+        tracing::error!(hint = error.hint.as_deref(), "{}", error.message);
     }
     printer.status(&status);
     Ok(if reached { 0 } else { super::FAILURE })

@@ -4,13 +4,14 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use std::io::Write as _;
 
 use falconer_manifests::falco_answers::{FalcoFinding, FalcoVersions, Rejection, rejection, versions};
 
 use super::child::{Ended, Rights, run};
+use super::memory::ProgramFile;
 use super::rights::Account;
 use super::{FalcoError, FalcoSettings};
 
@@ -35,12 +36,20 @@ pub enum DryRun {
     CannotRun(String),
 }
 
-/// Asks the program which release it is.
+/// Asks the program which release it is, unless the same file has said so not long before.
 ///
 /// # Errors
 /// [`FalcoError`] when there is a program that cannot be run or does not answer before the deadline.
 pub async fn version(settings: &FalcoSettings) -> Result<Presence, FalcoError> {
-    version_of(&settings.binary, &settings.config_file, settings.deadlines.version).await
+    let (program, now) = (ProgramFile::at(&settings.binary), Instant::now());
+    if let Some(known) = program.and_then(|program| settings.memory.versions(program, now)) {
+        return Ok(Presence::Present(known));
+    }
+    let presence = version_of(&settings.binary, &settings.config_file, settings.deadlines.version).await?;
+    if let (Some(program), Presence::Present(versions)) = (program, &presence) {
+        settings.memory.said(&settings.binary, program, versions, now);
+    }
+    Ok(presence)
 }
 
 /// The same of any program, with any falco.yaml.

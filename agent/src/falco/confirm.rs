@@ -9,14 +9,22 @@ use falconer_manifests::falco_answers::Loaded;
 use falconer_manifests::outcome::Evidence;
 use falconer_manifests::remedy::Remedy;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reload::LOOK;
 use super::web::Web;
-use super::{Asked, Falco, FalcoSettings, Reloading};
+use super::{Asked, Falco, FalcoSettings, Reloading, running};
 
 /// How often Falco is asked what it has loaded.
 const ASK: Duration = Duration::from_millis(50);
+
+/// How often the health page of a Falco that has loaded everything is asked at least, before its silence counts.
+const HEALTH_TRIES: usize = 5;
+
+/// How long a Falco that has ended may take to be there again. Who stops and starts a unit is quicker; systemd waits longer
+/// than this with one that has come down by itself (`RestartSec=15s` in Falco's units), and then finds the last good generation.
+const BACK: Duration = Duration::from_secs(3);
 
 /// A reload after which Falco is alive and nothing speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,12 +51,18 @@ pub enum NotConfirmed {
     /// Falco still has other files than it should have.
     #[error("Falco has not loaded {}", missing.join(", "))]
     NotLoaded {
-        /// The base names that are missing or differ, or `the reload itself` when only its time did not move.
+        /// The base names that are missing or differ.
         missing: Vec<String>,
         /// What it was to load.
         expected: Box<Expected>,
         /// What it says it has loaded.
         observed: Box<Loaded>,
+    },
+    /// Falco names every file as it should, and has not loaded anything since it was asked.
+    #[error("Falco (process {pid}) was asked to reload and did not")]
+    NotReloaded {
+        /// The process.
+        pid: u32,
     },
     /// The process has ended since the reload.
     #[error("Falco (process {pid}) ended after the reload")]
@@ -78,7 +92,7 @@ impl NotConfirmed {
             Self::NotLoaded { .. } => {
                 "Falco refused the reload or loads other files: look for `hot restart failure` in its output"
             }
-            Self::Died { .. } | Self::Unhealthy { .. } => {
+            Self::NotReloaded { .. } | Self::Died { .. } | Self::Unhealthy { .. } => {
                 "look at Falco's log, or run falco --dry-run with the arguments of its unit"
             }
         }
@@ -86,7 +100,8 @@ impl NotConfirmed {
 }
 
 /// Follows a reload until it is known what came of it, at most for `deadline`, then stays for `settle` to see that Falco
-/// remains alive and healthy.
+/// remains alive and healthy. `settles` is told when that begins. One that ends and is back in a moment, whoever has started
+/// it anew, is followed once more: it has begun with what is live.
 ///
 /// # Errors
 /// [`NotConfirmed`] when the process ends, is not healthy, or still names other files at the deadline.
@@ -96,10 +111,47 @@ pub async fn confirm(
     expected: &Expected,
     settle: Duration,
     deadline: Duration,
+    settles: &Notify,
+) -> Result<Confirmation, NotConfirmed> {
+    let (sent, before) = (reloading.sent, reloading.before.clone());
+    let ended = reloading.falco.clone();
+    let died = match follow(settings, reloading, expected, settle, deadline, settles).await {
+        Err(died @ NotConfirmed::Died { .. }) => died,
+        judged => return judged,
+    };
+    match back(settings, &ended, BACK.min(deadline)).await {
+        Some(falco) => {
+            let reloading = Reloading { falco, sent, before, asked: Asked::Restart };
+            follow(settings, reloading, expected, settle, deadline, settles).await
+        }
+        None => Err(died),
+    }
+}
+
+/// The Falco that runs instead of the one that has `ended`, when there is one within `deadline`.
+async fn back(settings: &FalcoSettings, ended: &Falco, deadline: Duration) -> Option<Falco> {
+    let give_up = Instant::now() + deadline;
+    while Instant::now() < give_up {
+        if let Some(falco) = running(settings).ok().flatten().filter(|falco| !falco.is_same(ended)) {
+            tracing::warn!(pid = falco.pid, "somebody has started Falco anew while it took a change up");
+            return Some(falco);
+        }
+        tokio::time::sleep(ASK).await;
+    }
+    None
+}
+
+async fn follow(
+    settings: &FalcoSettings,
+    reloading: Reloading,
+    expected: &Expected,
+    settle: Duration,
+    deadline: Duration,
+    settles: &Notify,
 ) -> Result<Confirmation, NotConfirmed> {
     // A new process has left behind what the old one has to go through.
     let window = Window { entered: AtomicBool::new(reloading.asked == Asked::Restart), left: AtomicBool::new(false) };
-    let follow = Follow { settings, reloading: &reloading, expected, window: &window };
+    let follow = Follow { settings, reloading: &reloading, expected, window: &window, settles };
     tokio::select! {
         biased;
         died = watch(&reloading.falco, &window) => Err(died),
@@ -130,6 +182,7 @@ struct Follow<'a> {
     reloading: &'a Reloading,
     expected: &'a Expected,
     window: &'a Window,
+    settles: &'a Notify,
 }
 
 impl Follow<'_> {
@@ -145,7 +198,7 @@ impl Follow<'_> {
             };
             let proven = match asked {
                 Ok(loaded) => {
-                    let proven = self.missing(&loaded).is_empty();
+                    let proven = self.missing(&loaded).is_empty() && self.has_reloaded(&loaded);
                     last = Some(loaded);
                     proven
                 }
@@ -159,7 +212,10 @@ impl Follow<'_> {
             let settling = if tells { proven } else { restarted };
             let now = Instant::now();
             match (settling, settled_at) {
-                (true, None) => settled_at = Some(now + settle),
+                (true, None) => {
+                    settled_at = Some(now + settle);
+                    self.settles.notify_one();
+                }
                 (true, Some(at)) if now >= at => break,
                 (true, Some(_)) => {
                     // A page that is away may come back until the time is over; one that says no is believed at once.
@@ -180,11 +236,16 @@ impl Follow<'_> {
         }
         let answered = last.is_some();
         if let Ok(web) = &web {
-            match web.is_healthy().await {
-                Ok(true) => {}
-                Ok(false) => return Err(self.unhealthy()),
-                Err(_) if answered => return Err(self.unhealthy()),
-                Err(_) => {}
+            let mut tries = 1..;
+            loop {
+                let may_wait = tries.next().is_some_and(|tried| tried < HEALTH_TRIES) || Instant::now() < give_up;
+                match web.is_healthy().await {
+                    Ok(false) => return Err(self.unhealthy()),
+                    // The host is busy, or somebody else has made Falco reload once more.
+                    Err(_) if answered && may_wait => tokio::time::sleep(ASK).await,
+                    Err(_) if answered => return Err(self.unhealthy()),
+                    Ok(true) | Err(_) => break,
+                }
             }
         }
         let evidence = |evidence, reason| Ok(Confirmation { evidence, reason });
@@ -194,6 +255,9 @@ impl Follow<'_> {
             }
             Some(observed) => {
                 let mut missing = self.missing(&observed);
+                if missing.is_empty() {
+                    return Err(NotConfirmed::NotReloaded { pid: self.reloading.falco.pid });
+                }
                 missing.sort();
                 let (expected, observed) = (Box::new(self.expected.clone()), Box::new(observed));
                 Err(NotConfirmed::NotLoaded { missing, expected, observed })
@@ -221,12 +285,12 @@ impl Follow<'_> {
             .config_files
             .iter()
             .filter(|(name, digest)| tells_config && !loaded.config_digests(name).contains(digest));
-        let mut missing: Vec<String> = rules.chain(config).map(|(name, _)| name.clone()).collect();
+        rules.chain(config).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether Falco has loaded anything since it was asked, as far as it tells.
+    fn has_reloaded(&self, loaded: &Loaded) -> bool {
         let before = self.reloading.before.as_ref().and_then(|before| before.reload_timestamp);
-        let reloads = self.reloading.asked == Asked::Reload;
-        if reloads && missing.is_empty() && before.is_some() && before == loaded.reload_timestamp {
-            missing.push("the reload itself".into());
-        }
-        missing
+        self.reloading.asked == Asked::Restart || before.is_none() || before != loaded.reload_timestamp
     }
 }

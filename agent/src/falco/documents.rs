@@ -101,6 +101,7 @@ mod tests {
     fn settings(config_file: &Path) -> FalcoSettings {
         let deadlines = super::super::Deadlines::default();
         FalcoSettings {
+            memory: std::sync::Arc::default(),
             config_file: config_file.into(),
             binary: "/none".into(),
             http: None,

@@ -30,6 +30,9 @@ const ONE_ANSWER: &[&str] = &[
     "--plugin-info",
 ];
 
+/// The rank of a process that runs the very file, whoever else there is.
+const SURE: u8 = 3;
+
 /// A running Falco.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Falco {
@@ -44,7 +47,8 @@ pub struct Falco {
 }
 
 /// Looks for the process that runs the configured program: by its file, its file's path, its first argument, or the script
-/// that an interpreter runs, and that was started with our falco.yaml.
+/// that an interpreter runs, and that was started with our falco.yaml. The one that was found before is looked at first: while
+/// it surely is Falco, no other process would be chosen.
 ///
 /// # Errors
 /// [`FalcoError::Processes`] when the list of processes cannot be read.
@@ -55,6 +59,12 @@ pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
         // One that is missing or old names no Falco: none runs.
         let pid = fs_err::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
         return Ok(pid.and_then(|pid| named(pid, &program)));
+    }
+    if let Some((pid, started)) = settings.memory.process()
+        && let Some((SURE, falco)) = candidate(pid, &program, settings)
+        && falco.start_time_ticks == started
+    {
+        return Ok(Some(falco));
     }
     for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
         let name = entry.map_err(FalcoError::Processes)?.file_name();
@@ -68,6 +78,8 @@ pub fn running(settings: &FalcoSettings) -> Result<Option<Falco>, FalcoError> {
             best = Some((rank, falco));
         }
     }
+    let sure = best.as_ref().filter(|(rank, _)| *rank == SURE);
+    settings.memory.runs(sure.map(|(_, falco)| (falco.pid, falco.start_time_ticks)));
     Ok(best.map(|(_, falco)| falco))
 }
 
@@ -173,7 +185,7 @@ fn matches(directory: &Path, words: &[String], program: &Program<'_>) -> Option<
     let deleted = exe.as_ref().is_some_and(|exe| exe.as_os_str() == deleted_text.as_str());
     let is_binary = |word: Option<&String>| word.is_some_and(|word| Path::new(word) == binary);
     if deleted || program.is_run_by(directory) {
-        Some((3, 1))
+        Some((SURE, 1))
     } else if is_binary(words.get(1)) {
         Some((2, 2))
     } else if exe.as_deref() == Some(binary) || is_binary(words.first()) {

@@ -2,10 +2,11 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use falconer_manifests::falcoctl_yaml::{Directories, FALCOCTL_CAP, directories};
 
-use super::FalcoError;
+use super::{FalcoError, Memory};
 
 /// Where falcoctl looks for its configuration and writes to unless it is told otherwise (falcoctl,
 /// `pkg/options/directory_options.go` and `internal/config/config.go`).
@@ -28,11 +29,12 @@ pub struct SecondManager {
 }
 
 /// Looks for `falcoctl artifact follow` among the processes, and into the configuration at `config`: who writes into one of
-/// `matter`? A configuration alone counts where it names the directory itself.
+/// `matter`? A configuration alone counts where it names the directory itself. Those that
+/// `memory` knows are taken for all while it is fresh.
 ///
 /// # Errors
 /// [`FalcoError::Processes`] when the list of processes cannot be read.
-pub fn second_managers(config: &Path, matter: &[PathBuf]) -> Result<Vec<SecondManager>, FalcoError> {
+pub fn second_managers(memory: &Memory, config: &Path, matter: &[PathBuf]) -> Result<Vec<SecondManager>, FalcoError> {
     let matter: Vec<_> = matter.iter().filter_map(|path| fs_err::canonicalize(path).ok()).collect();
     let mut found = Vec::new();
     let mut add = |pid, config: &Path, written: &[PathBuf]| {
@@ -42,9 +44,13 @@ pub fn second_managers(config: &Path, matter: &[PathBuf]) -> Result<Vec<SecondMa
             }
         }
     };
-    for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
-        let name = entry.map_err(FalcoError::Processes)?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+    let now = Instant::now();
+    let (pids, known) = match memory.followers(now) {
+        Some(known) => (known, true),
+        None => (processes()?, false),
+    };
+    let mut followers = Vec::new();
+    for pid in pids {
         // A process that has ended meanwhile, or that hides itself, is none.
         let Ok(line) = fs_err::read(format!("/proc/{pid}/cmdline")) else { continue };
         let line = String::from_utf8_lossy(&line);
@@ -52,12 +58,16 @@ pub fn second_managers(config: &Path, matter: &[PathBuf]) -> Result<Vec<SecondMa
         if !follows(&words) {
             continue;
         }
+        followers.push(pid);
         let here = fs_err::read_link(format!("/proc/{pid}/cwd")).unwrap_or_else(|_| "/".into());
         let its_config = here.join(flag(&words, "--config").unwrap_or(CONFIG));
         let named = read(&its_config);
         let rules = flag(&words, "--rulesfiles-dir").or(named.follow_rules.as_deref()).unwrap_or(RULES);
         let plugins = flag(&words, "--plugins-dir").or(named.follow_plugins.as_deref()).unwrap_or(PLUGINS);
         add(Some(pid), &its_config, &[here.join(rules), here.join(plugins)]);
+    }
+    if !known {
+        memory.follow(followers, now);
     }
     let named = read(config);
     let named = [named.follow_rules, named.follow_plugins, named.install_rules, named.install_plugins];
@@ -67,6 +77,15 @@ pub fn second_managers(config: &Path, matter: &[PathBuf]) -> Result<Vec<SecondMa
     let running: Vec<_> = found.iter().filter(|one| one.pid.is_some()).map(|one| one.directory.clone()).collect();
     found.retain(|one| one.pid.is_some() || !running.contains(&one.directory));
     found.dedup();
+    Ok(found)
+}
+
+fn processes() -> Result<Vec<u32>, FalcoError> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir("/proc").map_err(FalcoError::Processes)? {
+        let name = entry.map_err(FalcoError::Processes)?.file_name();
+        found.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
     Ok(found)
 }
 
@@ -137,7 +156,7 @@ mod tests {
         let text =
             format!("artifact: {{install: {{rulesfilesDir: {0}/., pluginsDir: {0}/other}}}}\n", dir.path().display());
         fs_err::write(&config, text).unwrap();
-        let of_config = |matter: &Path| second_managers(&config, &[matter.to_path_buf()]).unwrap();
+        let of_config = |matter: &Path| second_managers(&Memory::default(), &config, &[matter.to_path_buf()]).unwrap();
         let directory = dir.path().canonicalize().unwrap();
         assert_eq!(of_config(dir.path()), [SecondManager { pid: None, config: config.clone(), directory }]);
         assert_eq!(of_config(&dir.path().join("nowhere")), []);

@@ -6,7 +6,7 @@ use falconer_manifests::name::RelativePath;
 use falconer_manifests::revision::Revision;
 use git2::{ErrorCode, ObjectType, Odb, Oid, RepositoryInitOptions, RepositoryOpenFlags, Tree};
 
-use super::GitError;
+use super::{GitError, pack_index};
 
 /// A bare repository of ours: the objects of the revisions that were fetched, and nothing else.
 pub struct Repository {
@@ -36,6 +36,9 @@ impl Repository {
         // libgit2 opens what a power cut has left of a new repository, and fetching into it would fail for ever.
         if !repository.pack_directory().is_dir() {
             return Err(damaged(path, git2::Error::from_str("it has no objects/pack")));
+        }
+        if let Some(problem) = pack_index::problem(&repository.pack_directory()).map_err(GitError::Disk)? {
+            return Err(damaged(path, git2::Error::from_str(&problem)));
         }
         Ok(repository)
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use falconer_manifests::remedy::Remedy;
@@ -24,6 +24,20 @@ fn blob_path(layout: &Layout, digest: &Digest) -> PathBuf {
 
 fn write(path: &Path, content: &[u8]) {
     fs::File::create(path).and_then(|mut file| file.write_all(content)).unwrap();
+}
+
+/// Waits until a change of the file would be given another time than its last one.
+pub(crate) fn wait_for_a_tick(file: &Path) {
+    let beside = file.with_extension("beside");
+    let changed = |path: &Path| fs::metadata(path).map(|data| (data.ctime(), data.ctime_nsec())).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        fs::write(&beside, b"").unwrap();
+        if changed(&beside) > changed(file) {
+            return fs::remove_file(&beside).unwrap();
+        }
+        assert!(std::time::Instant::now() < deadline);
+    }
 }
 
 fn blob_names(layout: &Layout) -> usize {
@@ -59,7 +73,7 @@ fn blobs_are_written_once_and_read_back() {
     let written = fs::metadata(&path).unwrap().modified().unwrap();
     layout.write_blob(b"content").unwrap();
     let mut writer = layout.writer().unwrap();
-    writer.write_all(b"content").unwrap();
+    writer.take(b"content").unwrap();
     writer.finish(&digest, 7).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
     assert_eq!(layout.blobs().unwrap(), [(digest.clone(), 7)]);
@@ -101,18 +115,59 @@ fn a_blob_whose_content_is_not_its_name_is_never_returned_and_is_healed() {
 }
 
 #[test]
+fn what_was_hashed_when_written_is_not_read_again_unless_touched() {
+    let content = vec![7; 2 << 20];
+    let size = content.len() as u64;
+    let other = vec![8; content.len()];
+    let damage: [&dyn Fn(&Path); 4] = [
+        &|path| write(path, &other),
+        // As somebody would who wants it to look untouched.
+        &|path| {
+            let times = fs::metadata(path).unwrap().modified().unwrap();
+            write(path, &other);
+            fs::File::options().append(true).open(path).unwrap().set_modified(times).unwrap();
+        },
+        &|path| {
+            let beside = path.with_extension("beside");
+            write(&beside, &other);
+            fs::rename(&beside, path).unwrap();
+        },
+        &|path| {
+            let mut file = fs::File::options().write(true).open(path).unwrap();
+            file.write_all(&[8]).unwrap();
+        },
+    ];
+    for (number, damage) in damage.iter().enumerate() {
+        let (_directory, layout) = layout();
+        let digest = layout.write_blob(&content).unwrap();
+        let path = blob_path(&layout, &digest);
+        let is_proven =
+            |layout: &Layout| layout.proofs.digest(&rustix::fs::stat(&path).unwrap()).as_ref() == Some(&digest);
+        assert!(is_proven(&layout), "{number}");
+        let later = Layout::open(layout.path()).unwrap();
+        assert!(!is_proven(&later) && later.is_intact(&digest, size).unwrap(), "{number}");
+        wait_for_a_tick(&path);
+        damage(&path);
+        for layout in [&layout, &later] {
+            assert!(!is_proven(layout) && !layout.is_intact(&digest, size).unwrap(), "{number}");
+            assert!(layout.open_blob_verified(&digest, size).is_err() && layout.intact_blobs().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
 fn what_is_not_what_was_announced_becomes_no_blob() {
     let (_directory, layout) = layout();
     let digest = Digest::of(b"content");
     for (content, size) in [(b"cOntent".as_slice(), 7), (b"content", 8), (b"", 0), (b"content+", 7)] {
         let mut writer = layout.writer().unwrap();
-        writer.write_all(content).unwrap();
+        writer.take(content).unwrap();
         let error = writer.finish(&digest, size).unwrap_err();
         assert!(matches!(error, LayoutError::Unexpected { .. }));
         assert_eq!(error.remedy(), Remedy::Time);
     }
     let mut dropped = layout.writer().unwrap();
-    dropped.write_all(b"content").unwrap();
+    dropped.take(b"content").unwrap();
     drop(dropped);
     assert_eq!(blob_names(&layout), 0);
 }

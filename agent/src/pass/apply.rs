@@ -1,28 +1,32 @@
 //! Carries a plan out. Decides nothing: every step says all there is to do.
 
+mod confirm;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use falconer_manifests::catalog::Blob;
-use falconer_manifests::composition::{INCLUDE, Origin, RulesFile, generation_include_path};
+use falconer_manifests::composition::{Origin, RulesFile, generation_include_path};
 use falconer_manifests::digest::Digest;
-use falconer_manifests::falco_answers::Loaded;
 use falconer_manifests::falco_config::{self, Adopted};
 use falconer_manifests::generation::{Bytes, Draft, FILE_MODE, GenerationNumber, Record, StagedFile};
 use falconer_manifests::name::RelativePath;
-use falconer_manifests::observed::{ConfigMode, Inclusion, RunningFalco};
-use falconer_manifests::outcome::{Evidence, Outcome, Validation};
-use falconer_manifests::plan::{Confirm, Fetch, Plan, Step, breaches};
+use falconer_manifests::observed::{ConfigMode, Inclusion};
+use falconer_manifests::outcome::{Outcome, Validation};
+use falconer_manifests::plan::{Fetch, Plan, Step, breaches};
 use falconer_manifests::rules;
+use tokio::sync::Notify;
 
+use self::confirm::{confirm, refused};
 use super::fetch::Wanted;
 use super::lookup::limits;
 use super::observe::Host;
+use super::settling::unless_disturbed;
 use super::wanted::{RULES_CAP, repository_file};
 use super::{Agent, PassError, attachment, keep_ledger, ledger_text};
 use crate::archive::{self, Limits};
-use crate::falco::{self, Account, Asked, DryRun, Expected, FalcoError, FalcoSettings, Reloading};
+use crate::aside;
+use crate::falco::{self, Account, DryRun, FalcoError, FalcoSettings, Reloading};
 use crate::git::Repository;
 use crate::settings::ValidateMode;
 use crate::store::{Content, ContentError, GenerationFile, Locked, Staged, StoreError};
@@ -44,9 +48,10 @@ pub(super) async fn apply(
     let mut outcome = Outcome::Unchanged;
     let mut validation = None;
     let mut fetched = false;
+    let mut placed = false;
     let mut activated = false;
     let mut staged: Option<Staged<'_>> = None;
-    let mut record: Option<Record> = None;
+    let mut made: Option<(Record, Digest)> = None;
     let mut asked: Option<Reloading> = None;
     let mut edited: Option<Digest> = None;
     for step in &plan.steps {
@@ -62,30 +67,30 @@ pub(super) async fn apply(
                 let missing = || PassError::NoDocument { revision: copy.revision.clone(), path: copy.path.clone() };
                 state.store().write_blob(&bytes.ok_or_else(missing)?)?;
             }
-            Step::Place(plugin) => {
-                let limits = &Limits::PLUGIN;
-                let files = plugin.files.iter().map(|file| {
-                    let content = from_archive(state, &plugin.layer, &file.path, &file.sha256, limits);
-                    (generation_file(&file.path, file.size, &file.sha256), content)
-                });
-                state.place_plugin(&plugin.directory, files)?;
+            // As with fetching.
+            Step::Place(_) if placed => {}
+            Step::Place(_) => {
+                place_all(state, plan)?;
+                placed = true;
             }
             Step::Stage(draft) => {
                 staged = Some(stage(state, draft)?);
-                record = Some(draft.record.clone());
+                made = Some((draft.record.clone(), draft.digest()));
             }
             Step::Validate { generation } => {
-                let known = || host.observed.generations.get(generation)?.record.clone();
-                let Some(record) = record.clone().or_else(known) else { continue };
+                let Some((record, digest)) = made.clone().or_else(|| known(host, *generation)) else { continue };
                 match validate(agent, state, host, &record).await? {
                     Ok(how) => validation = Some(how),
-                    Err(reason) => return Ok(Outcome::Refused { generation: *generation, reason }),
+                    Err(reason) => return Ok(refused(state, &record, &digest, reason)),
                 }
             }
             Step::Activate { generation, record: digest } => {
                 let ready = match staged.take() {
                     Some(staged) => staged,
-                    None => state.verify(*generation, digest, &files_of(host, *generation))?,
+                    None => {
+                        let files = known(host, *generation).map(|(record, _)| files_of(&record)).unwrap_or_default();
+                        state.verify(*generation, digest, &files)?
+                    }
                 };
                 host.observed.ledger = host.observed.ledger.with_trial(*generation, digest.clone());
                 keep_ledger(state, &host.observed.ledger)?;
@@ -97,8 +102,7 @@ pub(super) async fn apply(
                 activated = true;
             }
             Step::Edit { generation } => {
-                let known = || host.observed.generations.get(generation)?.record.clone();
-                let Some(record) = record.clone().or_else(known) else { continue };
+                let Some((record, _)) = made.clone().or_else(|| known(host, *generation)) else { continue };
                 edited = Some(attachment::edit(agent, host, &record)?);
             }
             Step::Reload { pid, started } => {
@@ -136,7 +140,11 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match confirm(agent, host, wanted, edited.as_ref(), asked.take()).await {
+            Step::Confirm(wanted) => match {
+                let settles = Notify::new();
+                let confirming = confirm(agent, host, wanted, edited.as_ref(), asked.take(), &settles);
+                unless_disturbed(agent, state, wanted.generation, &settles, confirming).await
+            } {
                 Ok((evidence, unasked)) => {
                     let generation = wanted.generation;
                     tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
@@ -172,12 +180,18 @@ fn require_memory(state: &Locked, host: &Host) -> Result<(), PassError> {
 fn or_left_behind(removed: Result<bool, StoreError>) -> Result<(), StoreError> {
     match removed {
         Err(StoreError::File(error)) if error.is_refused() => {
-            let hint = error.hint().unwrap_or_default();
-            tracing::warn!(hint, "left behind: {}", crate::error::chain(&error));
+            let hint = error.hint();
+            tracing::warn!(hint = hint.as_deref(), "left behind: {}", crate::error::chain(&error));
             Ok(())
         }
         removed => removed.map(drop),
     }
+}
+
+/// A generation that is on disk, and the digest of its record.
+fn known(host: &Host, generation: GenerationNumber) -> Option<(Record, Digest)> {
+    let record = host.observed.generations.get(&generation)?.record.clone()?;
+    Some((record, host.observed.ledger.record_digest(generation)?.clone()))
 }
 
 fn is_there(state: &Locked, number: GenerationNumber) -> bool {
@@ -195,6 +209,26 @@ pub(super) async fn fetch_all(agent: &Agent, state: &Locked, plan: &Plan) -> Res
     agent.sources.fetch_all(wanted, state.store()).await
 }
 
+/// Places all plugins, several at a time where there is more than one processor: each is in a directory of its own.
+fn place_all(state: &Locked, plan: &Plan) -> Result<(), PassError> {
+    let plugins: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Place(plugin) => Some(plugin),
+            _ => None,
+        })
+        .collect();
+    let placed = aside::each(&plugins, |plugin| {
+        let files = plugin.files.iter().map(|file| {
+            let content = from_archive(state, &plugin.layer, &file.path, &Limits::PLUGIN);
+            (generation_file(&file.path, file.size, &file.sha256), content)
+        });
+        state.place_plugin(&plugin.directory, files)
+    });
+    placed.into_iter().try_for_each(|placed| Ok(placed?))
+}
+
 fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, PassError> {
     let files = draft.files.iter().map(|StagedFile { file, bytes }| {
         let content = match bytes {
@@ -203,24 +237,19 @@ fn stage<'lock>(state: &'lock Locked, draft: &Draft) -> Result<Staged<'lock>, Pa
                 let bytes = state.store().read_blob(&file.sha256, RULES_CAP)?;
                 out.write_all(&bytes).map_err(ContentError::Read)
             })),
-            Bytes::Archive { layer, entry } => from_archive(state, layer, entry, &file.sha256, &Limits::PLUGIN),
+            Bytes::Archive { layer, entry } => from_archive(state, layer, entry, &Limits::PLUGIN),
         };
         (generation_file(&file.path, file.size, &file.sha256), content)
     });
     Ok(state.stage(draft.record.generation, files, draft.manifest.as_bytes())?)
 }
 
-/// A file in an archive of the store. The limits are the widest: what may be in it was decided when it was resolved.
-fn from_archive<'a>(
-    state: &'a Locked,
-    layer: &'a Digest,
-    entry: &'a RelativePath,
-    expected: &'a Digest,
-    limits: &'a Limits,
-) -> Content<'a> {
+/// A file in an archive of the store, which the store checks. The limits are the widest: what may be in it was decided when
+/// it was resolved.
+fn from_archive<'a>(state: &'a Locked, layer: &'a Digest, entry: &'a RelativePath, limits: &'a Limits) -> Content<'a> {
     Content::Written(Box::new(move |out| {
         let archive = state.store().open_blob_verified(layer, limits.compressed)?;
-        archive::extract(archive, limits, entry, expected, out)?;
+        archive::extract(archive, limits, entry, None, out)?;
         Ok(())
     }))
 }
@@ -229,10 +258,8 @@ fn generation_file(path: &RelativePath, size: u64, digest: &Digest) -> Generatio
     GenerationFile { path: path.clone(), mode: FILE_MODE, size, digest: digest.clone() }
 }
 
-fn files_of(host: &Host, generation: GenerationNumber) -> Vec<GenerationFile> {
-    let record = host.observed.generations.get(&generation).and_then(|generation| generation.record.as_ref());
-    let files = record.map(|record| record.files.as_slice()).unwrap_or_default();
-    files.iter().map(|file| generation_file(&file.path, file.size, &file.sha256)).collect()
+fn files_of(record: &Record) -> Vec<GenerationFile> {
+    record.files.iter().map(|file| generation_file(&file.path, file.size, &file.sha256)).collect()
 }
 
 /// The process, when it is the one that was looked at.
@@ -327,68 +354,5 @@ fn author_knows(origin: &Origin) -> String {
     match origin {
         Origin::Artifact { name, entry, .. } => format!("{name}/{entry}"),
         Origin::Repository { path } => path.to_string(),
-    }
-}
-
-/// Finds out whether Falco has the generation; the error is the outcome of one that has not. With the evidence comes the
-/// process that could not be asked and goes on with what it had.
-async fn confirm(
-    agent: &Agent,
-    host: &Host,
-    wanted: &Confirm,
-    edited: Option<&Digest>,
-    asked: Option<Reloading>,
-) -> Result<(Evidence, Option<RunningFalco>), Outcome> {
-    let include = wanted.include.as_ref().map(|digest| (INCLUDE.to_string(), digest.clone()));
-    let main = agent.falco.config_file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let config_files: BTreeMap<_, _> =
-        include.into_iter().chain(edited.cloned().map(|digest| (main, digest))).collect();
-    let Some(asked) = asked else {
-        let evidence = already_loaded(agent, host, wanted, &config_files).await;
-        let included = edited.is_some() || host.observed.falco.inclusion == Some(Inclusion::Included);
-        // A process that has ended meanwhile is not one that goes on.
-        let process = host.process.as_ref().filter(|falco| falco.is_alive());
-        let unasked = process.filter(|_| included && evidence == Evidence::None).map(running);
-        return Ok((evidence, unasked));
-    };
-    let (confirm_within, settle) = agent.patience();
-    let process = running(&asked.falco);
-    let restarted = asked.asked == Asked::Restart;
-    let expected = Expected { rules_files: wanted.rules_files.clone(), config_files };
-    match falco::confirm(&agent.falco, asked, &expected, settle, confirm_within).await {
-        Ok(confirmation) => {
-            tracing::debug!(reason = %confirmation.reason, "Falco after the change");
-            Ok((confirmation.evidence, None))
-        }
-        Err(error) => Err(Outcome::NotConfirmed {
-            generation: wanted.generation,
-            reason: crate::error::chain(&error),
-            falco: (!matches!(error, falco::NotConfirmed::Died { .. })).then_some(process),
-            restarted,
-        }),
-    }
-}
-
-fn running(falco: &falco::Falco) -> RunningFalco {
-    RunningFalco { pid: falco.pid, started: falco.start_time_ticks }
-}
-
-/// The evidence where no reload was needed or possible: what a running Falco says without being asked to change.
-async fn already_loaded(
-    agent: &Agent,
-    host: &Host,
-    wanted: &Confirm,
-    config_files: &BTreeMap<String, Digest>,
-) -> Evidence {
-    if host.process.is_none() {
-        return Evidence::None;
-    }
-    let has = |loaded: &Loaded| {
-        let all = config_files.iter().all(|(name, digest)| loaded.config_digests(name).contains(digest));
-        all || !loaded.tells_config()
-    };
-    match falco::loaded(&agent.falco).await {
-        Ok(loaded) if wanted.is_met_by(&loaded) && has(&loaded) => Evidence::Sha256,
-        _ => Evidence::None,
     }
 }

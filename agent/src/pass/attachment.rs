@@ -1,46 +1,60 @@
 //! How falco.yaml names what is live: looked at, and written where it is ours to write.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use falconer_manifests::composition::Composition;
 use falconer_manifests::digest::Digest;
 use falconer_manifests::falco_answers::FalcoVersion;
-use falconer_manifests::falco_config::{self, Adoption, Include};
+use falconer_manifests::falco_config::{self, Adoption, EditError, Include};
 use falconer_manifests::generation::{GenerationNumber, Record};
 use falconer_manifests::ledger::{Attachment, Ledger};
-use falconer_manifests::observed::{ConfigMode, Inclusion};
+use falconer_manifests::observed::{ConfigMode, Inclusion, Observed};
 
 use super::observe::{Host, ledger, observe};
 use super::{Agent, PassError, keep_ledger};
-use crate::error::chain;
 use crate::falco::{self, Documents};
 use crate::store::StateDirectory;
 
-/// Whether falco.yaml names `live`, as the settings want it to.
+/// Whether falco.yaml names what was placed last, as the settings want it to; and what falco.yaml is with the keys of the
+/// generations that are or were live, where they are to be written into it.
+///
+/// # Errors
+/// When they are to be written into it and cannot be.
 pub(super) fn inclusion(
     agent: &Agent,
     documents: &Documents,
     version: Option<&FalcoVersion>,
-    ledger: &Ledger,
-    live: Option<&Record>,
-) -> Inclusion {
+    observed: &Observed,
+) -> Result<(Inclusion, BTreeMap<GenerationNumber, Digest>), EditError> {
     let include = agent.include();
-    if agent.settings.falco.config == ConfigMode::Include {
+    let not = |how: &str| Ok((Inclusion::Not(how.to_string()), BTreeMap::new()));
+    if observed.falco.mode == ConfigMode::Include {
         return match falco_config::adoption(&documents.text, &include, version) {
-            Adoption::Adopted => Inclusion::Included,
-            other => Inclusion::Not(other.to_string()),
+            Adoption::Adopted => Ok((Inclusion::Included, BTreeMap::new())),
+            other => not(&other.to_string()),
         };
     }
-    if ledger.attachment != Attachment::Edit {
-        return Inclusion::Not("it was not adopted since `config` is \"edit\"".to_string());
+    if !observed.edits() {
+        return not("it was not adopted since `config` is \"edit\"");
     }
-    let Some(live) = live else { return Inclusion::Not("nothing is live".to_string()) };
-    let keys = keys(agent, &live.composition, live.generation);
-    match falco_config::keys_astray(&documents.sources(version, Some(&include)), &keys) {
-        Ok(astray) if astray.is_empty() => Inclusion::Included,
-        Ok(astray) => Inclusion::Not(format!("{} not as falconer has set them", astray.join(", "))),
-        Err(error) => Inclusion::Not(chain(&error)),
+    // Falco goes by falco.yaml, wherever `current` points.
+    let Some(placed) = observed.placed_record() else { return not("nothing is live") };
+    let sources = documents.sources(version, Some(&include));
+    let edited =
+        |record: &Record| falco_config::with_keys(&sources, &keys(agent, &record.composition, record.generation));
+    let right = edited(placed)?;
+    let mut all = BTreeMap::from([(placed.generation, Digest::of(right.as_bytes()))]);
+    if let Some(good) = observed.good_record().filter(|good| good.generation != placed.generation)
+        && let Ok(text) = edited(good)
+    {
+        all.insert(good.generation, Digest::of(text.as_bytes()));
     }
+    let astray = falco_config::astray(&sources, &right)?;
+    Ok(match astray.is_empty() {
+        true => (Inclusion::Included, all),
+        false => (Inclusion::Not(format!("{} not as falconer has set them", astray.join(", "))), all),
+    })
 }
 
 /// What Falco is given for a generation.
@@ -65,13 +79,34 @@ pub(super) fn edit(agent: &Agent, host: &Host, record: &Record) -> Result<Digest
     Ok(Digest::of(text.as_bytes()))
 }
 
-/// The record of what is live now.
+/// Whether falco.yaml and what it includes are what Falco was given with `generation`: as they were `before`, but for our keys.
+pub(super) fn is_as_written(agent: &Agent, before: &Host, now: &Host, generation: GenerationNumber) -> bool {
+    let (Some(then), Some(found)) = (&before.documents, &now.documents) else {
+        return before.documents == now.documents;
+    };
+    let include = agent.include();
+    let record = now.observed.generations.get(&generation).and_then(|found| found.record.as_ref());
+    let written = match record.filter(|_| before.observed.edits()) {
+        Some(record) => {
+            let sources = then.sources(before.version.as_ref(), Some(&include));
+            falco_config::with_keys(&sources, &keys(agent, &record.composition, generation)).ok()
+        }
+        None => Some(then.text.clone()),
+    };
+    let others = |documents: &Documents| {
+        let all = documents.includes.iter();
+        all.filter(|(path, _)| **path != include).map(|(path, entry)| (path.clone(), entry.clone())).collect::<Vec<_>>()
+    };
+    written.as_ref() == Some(&found.text) && others(then) == others(found)
+}
+
+/// The record of what was placed last, wherever somebody has let `current` point since.
 ///
 /// # Errors
 /// When the host cannot be looked at.
-pub async fn live(agent: &Agent) -> Result<Option<Record>, PassError> {
+pub async fn placed(agent: &Agent) -> Result<Option<Record>, PassError> {
     let state = StateDirectory::open(Path::new(agent.settings.state.as_str()))?;
-    Ok(observe(agent, &state).await?.observed.live_record().cloned())
+    Ok(observe(agent, &state).await?.observed.placed_record().cloned())
 }
 
 /// How falco.yaml is ours, as far as we remember.

@@ -160,7 +160,7 @@ async fn desired(
             Origin::Artifact { name, entry, layer } => {
                 let mut bytes = Vec::new();
                 let archive = state.store().open_blob_verified(layer, Limits::PLUGIN.compressed)?;
-                archive::extract(archive, &Limits::PLUGIN, entry, &file.sha256, &mut bytes)
+                archive::extract(archive, &Limits::PLUGIN, entry, Some(&file.sha256), &mut bytes)
                     .map_err(|source| PassError::Archive { artifact: name.to_string(), source })?;
                 bytes
             }

@@ -11,6 +11,7 @@ use falconer_manifests::ledger::{Attachment, Ledger};
 use falconer_manifests::name::{AbsolutePath, RelativePath};
 use falconer_manifests::outcome::Evidence;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::observe::{Host, observe};
 use super::{Agent, PassError, keep_ledger};
@@ -71,7 +72,7 @@ pub async fn prepare_ejection(agent: &Agent, to: Option<&Path>, restore: bool) -
         return Ok(ejection);
     }
     let refused = |source| PassError::Adopt { file: documents.path.to_string(), source };
-    let live = host.observed.live_record().filter(|_| !restore);
+    let live = host.observed.placed_record().filter(|_| !restore);
     let Some(live) = live else {
         let owner = falco_config::owner_text(documents.path.as_str(), &text)?;
         ejection.after = Some(falco_config::without_include(&owner, &include, version).map_err(refused)?);
@@ -152,7 +153,7 @@ async fn reloaded(agent: &Agent, host: &Host, ejection: &Ejection, after: &str) 
     config_files.insert(name(ejection.file.as_str()), Digest::of(after.as_bytes()));
     let expected = Expected { rules_files: ejection.rules_files.clone(), config_files };
     let (confirm_within, settle) = agent.patience();
-    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within).await {
+    match falco::confirm(&agent.falco, reloading, &expected, settle, confirm_within, &Notify::new()).await {
         Ok(confirmation) => Ok(Some(confirmation.evidence)),
         Err(error) => Err(PassError::NotConfirmed(error)),
     }

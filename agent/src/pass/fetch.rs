@@ -11,7 +11,7 @@ use falconer_manifests::reference::Source;
 use futures_util::future::join_all;
 
 use super::{PassError, Sources};
-use crate::layout::Layout;
+use crate::layout::{Layout, Look};
 use crate::registry::Repository;
 use crate::transfer::Output;
 
@@ -103,19 +103,31 @@ impl Sources {
     }
 
     async fn fetch_one(&self, wanted: Wanted<'_>, blobs: &Layout) -> Result<(), PassError> {
-        let Wanted { source, layer, cap } = wanted;
-        if blobs.is_intact(&layer.digest, layer.size)? {
+        if blobs.is_intact(&wanted.layer.digest, wanted.layer.size)? {
             return Ok(());
         }
+        self.take_in(wanted, blobs, Arc::new(|_| ())).await
+    }
+
+    /// Brings an archive into `blobs`, and gives what `look` sees in it on the way.
+    ///
+    /// # Errors
+    /// As [`Self::fetch_all`].
+    pub(super) async fn take_in<T: Send + 'static>(
+        &self,
+        wanted: Wanted<'_>,
+        blobs: &Layout,
+        look: Look<T>,
+    ) -> Result<T, PassError> {
+        let Wanted { source, layer, cap } = wanted;
         tracing::info!(%source, digest = %layer.digest, bytes = layer.size, "fetching");
         self.tell(Event::Begun { source, layer });
-        let mut writer = blobs.writer()?;
-        let mut told = Told { sources: self, digest: &layer.digest, came: 0, out: &mut writer };
+        let mut intake = blobs.intake(look)?;
+        let mut told = Told { sources: self, digest: &layer.digest, came: 0, out: &mut intake };
         let read = self.read(source, layer, cap, &mut told).await;
         self.tell(Event::Ended { digest: &layer.digest });
         read?;
-        writer.finish(&layer.digest, layer.size)?;
-        Ok(())
+        Ok(intake.finish(&layer.digest, layer.size).await?)
     }
 
     pub(super) async fn read(
@@ -167,5 +179,9 @@ impl Output for Told<'_> {
     fn start_over(&mut self) -> io::Result<()> {
         self.came = 0;
         self.out.start_over()
+    }
+
+    fn end(&mut self) -> io::Result<Digest> {
+        self.out.end()
     }
 }

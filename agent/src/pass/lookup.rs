@@ -1,7 +1,10 @@
 //! Answers the questions that resolving leaves open.
 
+use std::io::Read;
+use std::sync::Arc;
+
 use falconer_manifests::artifact::{ArtifactConfig, ArtifactType};
-use falconer_manifests::catalog::{At, Blob, Catalog, Content, IndexAnswer, Lookup, ManifestAnswer, Published};
+use falconer_manifests::catalog::{At, Blob, Catalog, IndexAnswer, Lookup, ManifestAnswer, Published};
 use falconer_manifests::digest::Digest;
 use falconer_manifests::fleet::{DesiredState, VersionRequest};
 use falconer_manifests::lockfile::{LockedFile, Lockfile};
@@ -13,7 +16,7 @@ use futures_util::future::join_all;
 
 use super::fetch::{Event, Wanted};
 use super::{PassError, Sources};
-use crate::archive::{self, Limits};
+use crate::archive::{self, ArchiveError, Limits, ListedFile};
 use crate::layout::Layout;
 use crate::registry::{Repository, TagOrDigest};
 
@@ -35,7 +38,8 @@ enum Answer {
     Index(String, IndexAnswer),
     Tags(Source, Vec<Tag>),
     Manifest(Source, At, ManifestAnswer),
-    Content(Digest, Content),
+    Config(Digest, ArtifactConfig),
+    Files(Digest, Vec<LockedFile>),
 }
 
 impl Answer {
@@ -44,7 +48,8 @@ impl Answer {
             Self::Index(url, answer) => drop(catalog.indexes.insert(url, answer)),
             Self::Tags(source, tags) => drop(catalog.tags.insert(source, tags)),
             Self::Manifest(source, at, answer) => drop(catalog.manifests.insert((source, at), answer)),
-            Self::Content(manifest, content) => drop(catalog.contents.insert(manifest, content)),
+            Self::Config(blob, config) => drop(catalog.configs.insert(blob, config)),
+            Self::Files(archive, files) => drop(catalog.files.insert(archive, files)),
         }
     }
 }
@@ -62,30 +67,36 @@ impl Sources {
     /// Pins every artifact of `desired`; the archives that had to be looked into are in `blobs` afterwards. Questions that
     /// are open at the same time are asked at the same time. The first error counts, in the order of the questions.
     ///
+    /// `admit` is asked before any archive is fetched, with all that is known by then: everything but their files.
+    ///
     /// # Errors
-    /// What the desired state asks for and cannot be, or what keeps an index or a registry from answering.
+    /// What the desired state asks for and cannot be, what keeps an index or a registry from answering, or what `admit` has
+    /// against it.
     pub async fn resolve(
         &self,
         desired: &DesiredState,
         terms: &Terms<'_>,
         blobs: &Layout,
+        mut admit: impl AsyncFnMut(&Lockfile) -> Result<(), PassError>,
     ) -> Result<Resolved, PassError> {
         let mut catalog = Catalog::default();
         loop {
-            match resolve(desired, &catalog, terms)? {
+            let lookups = match resolve(desired, &catalog, terms)? {
                 Resolution::Locked { lockfile, notes } => return Ok(Resolved { lockfile, notes }),
-                Resolution::Unknown(lookups) => {
-                    let questions = lookups.len();
-                    self.tell(Event::Asking { questions });
-                    let asked = lookups.into_iter().map(async |lookup| {
-                        let answer = self.answer(lookup, blobs).await;
-                        self.tell(Event::Answered);
-                        answer
-                    });
-                    for answer in join_all(asked).await {
-                        answer?.add_to(&mut catalog);
-                    }
+                Resolution::Unknown(lookups) => lookups,
+                Resolution::Unlisted { lockfile, archives } => {
+                    admit(&lockfile).await?;
+                    archives
                 }
+            };
+            self.tell(Event::Asking { questions: lookups.len() });
+            let asked = lookups.into_iter().map(async |lookup| {
+                let answer = self.answer(lookup, blobs).await;
+                self.tell(Event::Answered);
+                answer
+            });
+            for answer in join_all(asked).await {
+                answer?.add_to(&mut catalog);
             }
         }
     }
@@ -150,9 +161,13 @@ impl Sources {
                 let answer = self.manifest(&source, &at).await?;
                 Answer::Manifest(source, at, answer)
             }
-            Lookup::Content { source, published } => {
-                let content = self.content(&source, &published, blobs).await?;
-                Answer::Content(published.manifest, content)
+            Lookup::Config { source, published } => {
+                let config = self.config_of(&source, &published).await?;
+                Answer::Config(published.config.digest, config)
+            }
+            Lookup::Files { source, published } => {
+                let files = self.files_of(&source, &published, blobs).await?;
+                Answer::Files(published.layer.digest, files)
             }
         })
     }
@@ -209,17 +224,20 @@ impl Sources {
         Ok(Some((layout.read_blob(&digest, MANIFEST_CAP)?, media_type, digest)))
     }
 
-    async fn content(&self, source: &Source, published: &Published, blobs: &Layout) -> Result<Content, PassError> {
+    async fn config_of(&self, source: &Source, published: &Published) -> Result<ArtifactConfig, PassError> {
         let mut config = Vec::new();
         self.read(source, &published.config, CONFIG_CAP, &mut config).await?;
-        let config = ArtifactConfig::parse(&config).map_err(|error| PassError::Config {
-            artifact: format!("{source}@{}", published.manifest),
-            source: error,
-        })?;
-        let limits = limits(published.kind);
-        self.fetch_all([Wanted { source, layer: &published.layer, cap: limits.compressed }], blobs).await?;
-        let archive = blobs.open_blob_verified(&published.layer.digest, limits.compressed)?;
-        let listed = archive::list(archive, limits).map_err(|error| PassError::Archive {
+        ArtifactConfig::parse(&config)
+            .map_err(|error| PassError::Config { artifact: format!("{source}@{}", published.manifest), source: error })
+    }
+
+    async fn files_of(
+        &self,
+        source: &Source,
+        published: &Published,
+        blobs: &Layout,
+    ) -> Result<Vec<LockedFile>, PassError> {
+        let listed = self.listed(source, published, blobs).await?.map_err(|error| PassError::Archive {
             artifact: format!("{source}@{}", published.manifest),
             source: error,
         })?;
@@ -228,7 +246,47 @@ impl Sources {
             .map(|file| LockedFile { path: file.path, sha256: file.digest, size: file.size })
             .collect();
         files.sort();
-        Ok(Content { config, files })
+        Ok(files)
+    }
+
+    /// What is in an archive, which is in `blobs` afterwards. Where a plugin comes now, it is unpacked on the way: who wants to
+    /// know what is in a new one will want to place it.
+    async fn listed(
+        &self,
+        source: &Source,
+        published: &Published,
+        blobs: &Layout,
+    ) -> Result<Result<Vec<ListedFile>, ArchiveError>, PassError> {
+        let limits = limits(published.kind);
+        let layer = &published.layer;
+        let list = Arc::new(|archive: &mut dyn Read| archive::list(archive, limits));
+        if let Some(listed) = blobs.look_into(&layer.digest, layer.size, list.clone()).await? {
+            return Ok(listed);
+        }
+        let wanted = Wanted { source, layer, cap: limits.compressed };
+        let Some(unpacker) = blobs.unpacker().filter(|_| published.kind == ArtifactType::Plugin) else {
+            return self.take_in(wanted, blobs, list).await;
+        };
+        let unpack = move |archive: &mut dyn Read| {
+            let files = archive::unpack(archive, limits, || unpacker.begin())?.into_iter().map(|(file, unpacking)| {
+                let unpacked = unpacking.end(file.digest.clone());
+                Ok((file, unpacked.map_err(|error| ArchiveError::Output(error.source))?))
+            });
+            files.collect::<Result<Vec<_>, _>>()
+        };
+        let mut listed = Vec::new();
+        match self.take_in(wanted, blobs, Arc::new(unpack)).await? {
+            Ok(files) => {
+                for (file, unpacked) in files {
+                    if let Some(unpacked) = unpacked {
+                        blobs.keep(unpacked).await?;
+                    }
+                    listed.push(file);
+                }
+                Ok(Ok(listed))
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     pub(super) fn layout(&self, source: &Source) -> Result<Layout, PassError> {

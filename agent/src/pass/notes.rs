@@ -16,7 +16,8 @@ use crate::layout::directory::FileError;
 /// The notes on the host, sorted; `leftovers` could not be removed.
 pub(super) fn notes(agent: &Agent, host: &Host, leftovers: &[FileError]) -> Vec<Note> {
     let matter = directories(agent, host);
-    let found = falco::second_managers(&agent.settings.falco.falcoctl_config, &matter).unwrap_or_else(|error| {
+    let config = &agent.settings.falco.falcoctl_config;
+    let found = falco::second_managers(&agent.falco.memory, config, &matter).unwrap_or_else(|error| {
         tracing::debug!("no second manager can be looked for: {}", chain(&error));
         Vec::new()
     });

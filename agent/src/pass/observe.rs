@@ -17,9 +17,10 @@ use falconer_manifests::schema::{VersionOne, newer_json, newer_toml};
 use serde_json::{Map, Value};
 
 use super::{Agent, LedgerError, PassError, attachment};
+use crate::aside;
 use crate::error::chain;
 use crate::falco::{self, Documents, Presence};
-use crate::store::{Document, ObservedEntry, StateDirectory};
+use crate::store::{Document, ObservedEntry, StateDirectory, StoreError};
 
 /// The longest ledger, in bytes.
 const LEDGER_CAP: u64 = 1 << 20;
@@ -101,22 +102,14 @@ pub(super) async fn observe_with(
         Some(store) => store.intact_blobs()?,
         None => BTreeSet::new(),
     };
-    let live = match &current {
-        Pointer::Generation(number) => generations.get(number).and_then(|generation| generation.record.as_ref()),
-        Pointer::Missing | Pointer::Foreign(_) => None,
-    };
-    let inclusion = match (&documents, &unreadable) {
-        (Some(documents), _) => Some(attachment::inclusion(agent, documents, version.as_ref(), &ledger, live)),
-        (None, Some(error)) => Some(Inclusion::Not(chain(error))),
-        (None, None) => None,
-    };
     let text = documents.as_ref().map(|documents| documents.text.as_str()).unwrap_or_default();
     let falco = ObservedFalco {
         mode: agent.settings.falco.config,
         names: generation::named_in(text, &agent.settings.state),
         version: version.as_ref().map(ToString::to_string),
         config_file: agent.settings.falco.config_file.to_string(),
-        inclusion,
+        inclusion: None,
+        edited: BTreeMap::new(),
         running: process.as_ref().map(|falco| RunningFalco { pid: falco.pid, started: falco.start_time_ticks }),
         reloads: !falco_config::reload_is_noop(version.as_ref(), &settings_of(&settings, process.as_ref())),
         loaded,
@@ -125,6 +118,18 @@ pub(super) async fn observe_with(
     };
     let mut observed =
         Observed { state: agent.settings.state.clone(), current, generations, plugins, strays, blobs, ledger, falco };
+    let looked = documents.as_ref().map(|found| attachment::inclusion(agent, found, version.as_ref(), &observed));
+    let unreadable = match looked {
+        Some(Ok((inclusion, edited))) => {
+            (observed.falco.inclusion, observed.falco.edited) = (Some(inclusion), edited);
+            unreadable
+        }
+        Some(Err(error)) => Some(error.into()),
+        None => unreadable,
+    };
+    if let Some(error) = &unreadable {
+        observed.falco.inclusion = Some(Inclusion::Not(chain(error)));
+    }
     observed.ledger.evidence = observed.evidence();
     Ok(Host {
         observed,
@@ -222,19 +227,19 @@ fn plugins(
     let records = looked_into.filter_map(|generation| generation.record.as_ref());
     let matter: BTreeSet<_> =
         records.flat_map(|record| record.composition.plugins.iter().map(|plugin| &plugin.directory)).collect();
-    let mut directories = Directories::new();
-    for directory in state.plugins()? {
-        let entries = match matter.contains(&directory) {
+    let directories = state.plugins()?;
+    let observed = aside::each(&directories, |directory| -> Result<_, StoreError> {
+        let entries = match matter.contains(directory) {
             true => {
-                let found = state.observe_plugin(&directory)?;
+                let found = state.observe_plugin(directory)?;
                 Some(found.into_iter().map(|(path, found)| (path, entry(found))).collect())
             }
             false => None,
         };
-        let root = state.observe_plugin_root(&directory)?.map(entry);
-        directories.insert(directory, ObservedPlugin { root, entries });
-    }
-    Ok(directories)
+        let root = state.observe_plugin_root(directory)?.map(entry);
+        Ok((directory.clone(), ObservedPlugin { root, entries }))
+    });
+    Ok(observed.into_iter().collect::<Result<_, _>>()?)
 }
 
 /// What a generation says that it is.

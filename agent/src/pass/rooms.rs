@@ -9,6 +9,7 @@ use std::time::Duration;
 use falconer_manifests::composition;
 use falconer_manifests::name::AbsolutePath;
 use falconer_manifests::status::StatusError;
+use tokio::sync::Notify;
 
 use super::PassError;
 use super::fetch::Listener;
@@ -39,6 +40,8 @@ pub struct Agent {
     pub(super) away: Option<StatusError>,
     /// Whether the pass is asking somebody just now, and has not begun to change anything.
     pub(super) asking: Arc<AtomicBool>,
+    /// Told when files that matter have changed while the pass runs.
+    pub(super) touched: Arc<Notify>,
 }
 
 /// Where artifacts come from: registries, indexes, and layouts relative to a directory.
@@ -72,9 +75,11 @@ impl Agent {
                 deadlines: Deadlines { back: settings.falco.confirm_within, ..Deadlines::default() },
                 supervision: supervision(&settings.falco.supervision),
                 validate_as: account(&settings.falco)?,
+                memory: Arc::default(),
             },
             away: None,
             asking: Arc::default(),
+            touched: Arc::default(),
             settings,
         })
     }
@@ -90,6 +95,12 @@ impl Agent {
     #[must_use]
     pub fn asking(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.asking)
+    }
+
+    /// Whom to tell when files that matter change while a pass of this agent runs.
+    #[must_use]
+    pub fn touched(&self) -> Arc<Notify> {
+        Arc::clone(&self.touched)
     }
 
     /// How long Falco may take to take a generation up, and how long it must stay well after that.

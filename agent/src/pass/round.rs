@@ -6,14 +6,14 @@ use falconer_manifests::ledger::Held;
 use falconer_manifests::next::{Verdict, deaf_verdict, drift_verdict, failure_verdict, next, verdict, waiting_verdict};
 use falconer_manifests::observed::{Inclusion, Pointer};
 use falconer_manifests::outcome::{Condition, Evidence, Outcome};
-use falconer_manifests::plan::{Plan, plan};
+use falconer_manifests::plan::{Plan, Target, plan};
 use falconer_manifests::remedy::Remedy;
 use falconer_manifests::status::StatusError;
 use falconer_manifests::window::Waiting;
 
 use super::intent::Intent;
 use super::observe::{Host, observe};
-use super::{Agent, PassError, apply, keep_ledger, status_error};
+use super::{Agent, PassError, apply, attachment, keep_ledger, observe_again, status_error};
 use crate::git::Repository;
 use crate::store::Locked;
 
@@ -30,7 +30,43 @@ pub(super) struct Round {
     pub(super) waiting: Option<Waiting>,
 }
 
-pub(super) async fn apply_round(
+/// How often a plan is carried out in one pass, where somebody disturbs it or Falco does not take it up.
+const ROUNDS: usize = 5;
+
+/// Carries an intent out. Where somebody disturbs it, it is healed and Falco is asked again; where Falco does not take it up,
+/// the last good generation comes back. Both are ordinary rounds.
+///
+/// # Errors
+/// When the host cannot be looked at, or the ledger not be written.
+pub(super) async fn rounds(
+    agent: &Agent,
+    state: &Locked,
+    repository: &Repository,
+    host: &mut Host,
+    intent: &Intent,
+) -> Result<Round, PassError> {
+    let mut round = apply_round(agent, state, repository, host, intent).await?;
+    let mut fallback: Option<Intent> = None;
+    for _ in 1..ROUNDS {
+        match (&round.outcome, &intent.wanted) {
+            (Some(Outcome::Disturbed { .. }), _) => *host = observe_again(agent, state, host).await?,
+            (Some(Outcome::NotConfirmed { .. }), Some(wanted)) if fallback.is_none() => {
+                *host = observe_again(agent, state, host).await?;
+                let instead = Intent::after(wanted.clone(), host, intent.failure.clone());
+                if instead.target != Target::LastGood {
+                    break;
+                }
+                fallback = Some(instead);
+            }
+            _ => break,
+        }
+        let next = apply_round(agent, state, repository, host, fallback.as_ref().unwrap_or(intent)).await?;
+        round = round.followed_by(next);
+    }
+    Ok(round)
+}
+
+async fn apply_round(
     agent: &Agent,
     state: &Locked,
     repository: &Repository,
@@ -57,7 +93,7 @@ pub(super) async fn apply_round(
     round.drift.clone_from(&plan.drift);
     match apply::apply(agent, state, repository, host, &plan).await {
         Ok(outcome) => {
-            let outcome = undisturbed(agent, state, outcome).await?;
+            let outcome = undisturbed(agent, state, host, outcome).await?;
             let falco = host.observed.falco.version.clone();
             let ledger = next(&host.observed.ledger, wanted, intent.target, falco.as_deref(), &outcome);
             if ledger != host.observed.ledger && round.has_acted {
@@ -72,14 +108,18 @@ pub(super) async fn apply_round(
     Ok(round)
 }
 
-/// What did not come to be because somebody changed what was live meanwhile is nobody's fault: not that of the commit, and
-/// not Falco's.
-async fn undisturbed(agent: &Agent, state: &Locked, outcome: Outcome) -> Result<Outcome, PassError> {
+/// What did not come to be because somebody changed what was live meanwhile, or falco.yaml, is nobody's fault: not that of the
+/// commit, and not Falco's.
+async fn undisturbed(agent: &Agent, state: &Locked, before: &Host, outcome: Outcome) -> Result<Outcome, PassError> {
     let Outcome::NotConfirmed { generation, reason, .. } = &outcome else { return Ok(outcome) };
     let now = observe(agent, state).await?;
     let is_live = now.observed.current == Pointer::Generation(*generation);
     let is_included = now.observed.falco.inclusion == Some(Inclusion::Included);
-    if is_live && is_included && is_intact(&now.observed, *generation) {
+    if is_live
+        && is_included
+        && is_intact(&now.observed, *generation)
+        && attachment::is_as_written(agent, before, &now, *generation)
+    {
         return Ok(outcome);
     }
     Ok(Outcome::Disturbed { generation: *generation, reason: reason.clone() })

@@ -203,7 +203,13 @@ async fn resolved(
                 previous: kept.as_ref().map(all),
                 installed: installed.as_ref(),
             };
-            let Resolved { lockfile, notes } = agent.sources.resolve(desired, &terms, state.store()).await?;
+            // What this host may not have, or cannot run, is not fetched.
+            let admit = async |lockfile: &Lockfile| {
+                may_place(agent, desired, lockfile)?;
+                admitted(agent, host, revision, lockfile, &platform).await
+            };
+            let resolved = agent.sources.resolve(desired, &terms, state.store(), admit).await;
+            let Resolved { lockfile, notes } = resolved?;
             for note in notes {
                 tracing::info!("{note}");
             }

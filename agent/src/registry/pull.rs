@@ -1,6 +1,6 @@
 //! Fetches manifests and blobs, and checks what comes before anybody uses it.
 
-use falconer_manifests::digest::{Digest, Hasher};
+use falconer_manifests::digest::Digest;
 use falconer_manifests::oci::{self, media_type_of};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
@@ -55,21 +55,19 @@ impl Registries {
         if let Some(announced) = response.content_length().filter(|announced| *announced != size) {
             return Err(Problem::WrongSize { expected: size, got: Some(announced) });
         }
-        let mut hasher = Hasher::new();
         let mut came = 0;
         transfer::stream(response, deadline, self.limits.pace, |piece| {
             came += piece.len() as u64;
             if came > size {
                 return Err(Problem::WrongSize { expected: size, got: None });
             }
-            hasher.update(piece);
             out.write_all(piece).map_err(Problem::Output)
         })
         .await?;
         if came < size {
             return Err(Problem::WrongSize { expected: size, got: Some(came) });
         }
-        let got = hasher.finish();
+        let got = out.end().map_err(Problem::Output)?;
         if got != *digest {
             return Err(Problem::WrongDigest { expected: digest.clone(), got });
         }

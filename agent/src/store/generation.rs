@@ -14,8 +14,8 @@ use falconer_manifests::remedy::Remedy;
 use super::pointer::Activation;
 use super::{Locked, ObservedEntry, StateDirectory, StoreError, split};
 use crate::archive::ArchiveError;
-use crate::layout::LayoutError;
 use crate::layout::directory::{DIRECTORY_MODE, Directory, FILE_MODE, FileError, NewFile};
+use crate::layout::{Layout, LayoutError, Proofs};
 
 /// A file as a generation must have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Locked {
             return Err(StoreError::Exists { number });
         }
         self.generations.remove_tree(&temporary)?;
-        let built = build(&self.generations, &temporary, files, Some(manifest));
+        let built = build(&self.generations, &temporary, files, Some(manifest), &self.store);
         let named = built.and_then(|()| Ok(self.generations.rename(&temporary, &name)?));
         if let Err(error) = named {
             self.generations.discard(&temporary);
@@ -245,13 +245,17 @@ pub(super) fn build<'a>(
     temporary: &str,
     files: impl IntoIterator<Item = (GenerationFile, Content<'a>)>,
     manifest: Option<&[u8]>,
+    store: &Layout,
 ) -> Result<(), StoreError> {
     let root = parent.create_subdirectory(temporary)?;
     let mut directories = BTreeMap::new();
     for (file, content) in files {
         let (parent, name) = split(file.path.as_str());
         let directory = directory_for(&root, &mut directories, parent)?;
-        write_checked(directory.create_file(name, file.mode)?, &file, content)?;
+        if file.mode == FILE_MODE && store.place_kept(&file.digest, directory, name)? {
+            continue;
+        }
+        write_checked(directory.create_file(name, file.mode)?, &file, content, store.proofs())?;
     }
     if let Some(manifest) = manifest {
         let mut last = root.create_file(MANIFEST, FILE_MODE)?;
@@ -284,7 +288,12 @@ fn directory_for<'a>(
 }
 
 /// Writes a file durably, and checks that it is what it must be.
-fn write_checked(file: NewFile, expected: &GenerationFile, content: Content<'_>) -> Result<(), StoreError> {
+fn write_checked(
+    file: NewFile,
+    expected: &GenerationFile,
+    content: Content<'_>,
+    proofs: &Proofs,
+) -> Result<(), StoreError> {
     let mut writer = Checked { file, hasher: Hasher::new(), left: expected.size, overrun: false, failed: None };
     let written = match content {
         Content::Bytes(bytes) => writer.write_all(&bytes).map_err(ContentError::Read),
@@ -306,7 +315,10 @@ fn write_checked(file: NewFile, expected: &GenerationFile, content: Content<'_>)
     if writer.left > 0 {
         return Err(unexpected(format!("it is shorter than {} bytes", expected.size)));
     }
-    Ok(writer.file.sync()?)
+    let status = writer.file.status()?;
+    writer.file.sync()?;
+    proofs.add(&found, &status);
+    Ok(())
 }
 
 /// A new file that takes no more than it should.

@@ -11,8 +11,8 @@ use falconer_manifests::name::RelativePath;
 use rustix::fs::{FileType, Stat};
 
 use super::{GENERATIONS, PLUGINS, StateDirectory, StoreError, generation_number, is_temporary, kind_of, split};
-use crate::layout::digest_of;
 use crate::layout::directory::{Directory, FileError};
+use crate::layout::{Proofs, digest_of};
 
 /// No generation of ours has more entries.
 const ENTRIES_CAP: usize = 4096;
@@ -70,7 +70,7 @@ impl StateDirectory {
     /// When the system itself is short of something, e.g. of file descriptors.
     pub fn observe(&self, number: GenerationNumber) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
         let caps = Caps { file: FILE_CAP, total: TOTAL_CAP };
-        observe_in(self.subdirectory(GENERATIONS)?.map(|all| all.subdirectory(number.to_string())), caps)
+        observe_in(self.subdirectory(GENERATIONS)?.map(|all| all.subdirectory(number.to_string())), caps, &self.written)
     }
 
     /// What stands at the path of generation `number`, itself; `None` when there is nothing.
@@ -147,8 +147,9 @@ pub(super) struct Caps {
 pub(super) fn observe_in(
     directory: Option<Result<Directory, FileError>>,
     caps: Caps,
+    written: &Proofs,
 ) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
-    let mut walk = Walk { entries: BTreeMap::new(), file_cap: caps.file, bytes_left: caps.total };
+    let mut walk = Walk { entries: BTreeMap::new(), file_cap: caps.file, bytes_left: caps.total, written };
     match directory {
         None => {}
         Some(Err(error)) if error.is_not_found() || error.is_not_a_directory() => {}
@@ -157,13 +158,14 @@ pub(super) fn observe_in(
     Ok(walk.entries)
 }
 
-struct Walk {
+struct Walk<'a> {
     entries: BTreeMap<RelativePath, ObservedEntry>,
     file_cap: u64,
     bytes_left: u64,
+    written: &'a Proofs,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn directory(&mut self, directory: &Directory, path: &str, depth: usize) -> Result<(), FileError> {
         for name in directory.names(ENTRIES_CAP + 1)? {
             let full = self.entries.len() >= ENTRIES_CAP;
@@ -220,9 +222,14 @@ impl Walk {
         }
         self.bytes_left -= size;
         let file = directory.open_file(name)?;
-        // A file that grows meanwhile is not read for ever, and has another digest than that of its beginning.
-        let digest = digest_of(&mut file.take(size.saturating_add(1)))
-            .map_err(|source| FileError::new("read", directory.path().join(name), source))?;
+        let opened = rustix::fs::fstat(&file)
+            .map_err(|errno| FileError::new("look at", directory.path().join(name), errno.into()))?;
+        let digest = match self.written.digest(&opened) {
+            Some(digest) => digest,
+            // A file that grows meanwhile is not read for ever, and has another digest than that of its beginning.
+            None => digest_of(&mut file.take(size.saturating_add(1)))
+                .map_err(|source| FileError::new("read", directory.path().join(name), source))?,
+        };
         Ok(ObservedEntry::File { digest, size, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid })
     }
 }

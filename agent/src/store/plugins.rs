@@ -34,7 +34,7 @@ impl StateDirectory {
         directory: &RelativePath,
     ) -> Result<BTreeMap<RelativePath, ObservedEntry>, StoreError> {
         let plugins = self.subdirectory(PLUGINS)?;
-        observe_in(plugins.map(|plugins| plugins.subdirectory(directory.base_name())), CAPS)
+        observe_in(plugins.map(|plugins| plugins.subdirectory(directory.base_name())), CAPS, &self.written)
     }
 
     /// Reads a file of a plugin, of at most `cap` bytes; `None` when there is none. Its content is not verified.
@@ -82,7 +82,7 @@ impl Locked {
         let name = directory.base_name();
         let temporary = format!("{name}.tmp");
         self.plugins.remove_tree(&temporary)?;
-        if let Err(error) = build(&self.plugins, &temporary, files, None) {
+        if let Err(error) = build(&self.plugins, &temporary, files, None, &self.store) {
             self.plugins.discard(&temporary);
             return Err(error);
         }

@@ -1,6 +1,7 @@
 mod damage;
 mod generations;
 mod locking;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,8 +1,9 @@
 //! Bodies that are too large to hold: taken piece by piece, at a minimum rate.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::time::Duration;
+
+use falconer_manifests::digest::Digest;
 
 use super::{Deadline, DeadlinePassed};
 
@@ -29,6 +30,12 @@ pub trait Output: Write + Send {
     /// # Errors
     /// When that cannot be done.
     fn start_over(&mut self) -> io::Result<()>;
+
+    /// Ends what is written, and gives the digest of all of it.
+    ///
+    /// # Errors
+    /// When something of it cannot be written.
+    fn end(&mut self) -> io::Result<Digest>;
 }
 
 impl Output for Vec<u8> {
@@ -36,12 +43,9 @@ impl Output for Vec<u8> {
         self.clear();
         Ok(())
     }
-}
 
-impl Output for File {
-    fn start_over(&mut self) -> io::Result<()> {
-        self.set_len(0)?;
-        self.rewind()
+    fn end(&mut self) -> io::Result<Digest> {
+        Ok(Digest::of(self))
     }
 }
 

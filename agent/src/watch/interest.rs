@@ -7,9 +7,12 @@ use std::path::{Component, Path, PathBuf};
 /// As many symbolic links as the kernel follows in one path.
 const LINKS_CAP: usize = 40;
 
-/// For each directory on the way to a path, the names in it that matter.
+/// For each directory on the way to a path, the names in it that matter; and where the paths lead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Interests(BTreeMap<PathBuf, Names>);
+pub(super) struct Interests {
+    names: BTreeMap<PathBuf, Names>,
+    ends: BTreeSet<PathBuf>,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Names {
@@ -33,14 +36,20 @@ impl Interests {
     /// Whether a change of `path` matters.
     pub(super) fn matters(&self, path: &Path) -> bool {
         let of_parent = path.parent().zip(path.file_name()).is_some_and(|(parent, name)| {
-            self.0.get(parent).is_some_and(|names| names.all || names.some.contains(name))
+            self.names.get(parent).is_some_and(|names| names.all || names.some.contains(name))
         });
-        of_parent || self.0.get(path).is_some_and(|names| names.all)
+        of_parent || self.names.get(path).is_some_and(|names| names.all)
     }
 
-    /// The directories to watch. None of their paths leads through a symbolic link.
-    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
-        self.0.keys().map(PathBuf::as_path)
+    /// The directories in which names may come and go; others write there as they like. None of their paths leads through
+    /// a symbolic link.
+    pub(super) fn ways(&self) -> impl Iterator<Item = &Path> {
+        self.names.keys().filter(|directory| !self.ends.contains(*directory)).map(PathBuf::as_path)
+    }
+
+    /// The files and directories in which everything matters. None of their paths leads through a symbolic link.
+    pub(super) fn ends(&self) -> impl Iterator<Item = &Path> {
+        self.ends.iter().map(PathBuf::as_path)
     }
 
     /// Walks along `path` as the kernel does, as far as it exists.
@@ -53,7 +62,7 @@ impl Interests {
                 here.pop();
                 continue;
             }
-            self.0.entry(here.clone()).or_default().some.insert(part.clone());
+            self.names.entry(here.clone()).or_default().some.insert(part.clone());
             let next = here.join(&part);
             let Ok(data) = next.symlink_metadata() else { return };
             if !data.is_symlink() {
@@ -73,8 +82,9 @@ impl Interests {
             }
         }
         if here.is_dir() {
-            self.0.entry(here).or_default().all = true;
+            self.names.entry(here.clone()).or_default().all = true;
         }
+        self.ends.insert(here);
     }
 }
 

@@ -73,7 +73,7 @@ pub fn compose(
     let assets = assets(desired, lockfile, place, &mut findings);
     let desired_settings = desired.config.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect();
     let mut settings = falco_config::merge_settings(place.host, &desired_settings);
-    settings.extend(plugins::settings(desired, &plugins, place));
+    settings.extend(plugins::settings(desired, lockfile, &plugins, place));
     let composition =
         Composition { revision: revision.clone(), lockfile: lockfile.clone(), rules_files, plugins, assets, settings };
     Findings::none_or(findings, composition)

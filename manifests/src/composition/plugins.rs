@@ -86,15 +86,20 @@ fn plugin(at: &Location, artifact: &LockedArtifact, place: &Place<'_>) -> Result
 
 /// The keys `plugins` and `load_plugins`, whole: the host's own entries with ours among them, nothing registered twice.
 ///
-/// Falco loads the plugins that `load_plugins` names, or all where that key is absent (Falco's
+/// Falco loads the plugins that `load_plugins` names, in that order, or all where that key is absent (Falco's
 /// `userspace/falco/configuration.cpp`).
-pub(super) fn settings(desired: &DesiredState, placed: &[PlacedPlugin], place: &Place<'_>) -> BTreeMap<String, Value> {
+pub(super) fn settings(
+    desired: &DesiredState,
+    lockfile: &Lockfile,
+    placed: &[PlacedPlugin],
+    place: &Place<'_>,
+) -> BTreeMap<String, Value> {
     if placed.is_empty() {
         return BTreeMap::new();
     }
     let mut entries = falco_config::plugin_entries(place.host);
     let mut load: Vec<_> = falco_config::loaded_plugins(place.host).into_iter().map(Value::String).collect();
-    for plugin in placed {
+    for plugin in load_order(lockfile, placed) {
         let host =
             entries.iter().position(|entry| falco_config::plugin_name(entry).as_deref() == Some(plugin.name.as_str()));
         let before = host.and_then(|index| entries.get(index)).and_then(Value::as_object);
@@ -109,6 +114,26 @@ pub(super) fn settings(desired: &DesiredState, placed: &[PlacedPlugin], place: &
         }
     }
     BTreeMap::from([(PLUGINS.to_string(), Value::Array(entries)), (LOAD_PLUGINS.to_string(), Value::Array(load))])
+}
+
+/// Plugins after those that they need, and else by name. A plugin that uses what another one offers, e.g. its tables, finds
+/// it only when that one is there already.
+fn load_order<'p>(lockfile: &Lockfile, placed: &'p [PlacedPlugin]) -> Vec<&'p PlacedPlugin> {
+    let is_in = |plugins: &[&PlacedPlugin], name: &str| plugins.iter().any(|plugin| plugin.name.as_str() == name);
+    let all: Vec<&PlacedPlugin> = placed.iter().collect();
+    let mut open = all.clone();
+    let mut order = Vec::new();
+    while !open.is_empty() {
+        let waits = |plugin: &&PlacedPlugin| {
+            let dependencies = lockfile.artifact(&plugin.name).into_iter().flat_map(|artifact| &artifact.dependencies);
+            let mut needed = dependencies.filter_map(|one| one.names().find(|(name, _)| is_in(&all, name)));
+            needed.any(|(name, _)| name != plugin.name.as_str() && is_in(&open, name))
+        };
+        // In a circle nobody comes first.
+        let next = open.iter().position(|plugin| !waits(plugin)).unwrap_or_default();
+        order.push(open.remove(next));
+    }
+    order
 }
 
 fn entry(
@@ -130,3 +155,6 @@ fn entry(
     }
     entry
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use core::fmt;
 
 use semver::Version;
 
-use super::Chosen;
+use super::search::COMBINATIONS;
+use super::{ANSWERS, Chosen, Need};
 use crate::finding::{Finding, Location};
 use crate::name::ArtifactName;
 use crate::version;
@@ -55,14 +56,6 @@ impl fmt::Display for Link {
     }
 }
 
-impl Chain {
-    pub(super) fn and(&self, needer: &Chosen, name: &str, at_least: &str) -> Self {
-        let mut chain = self.clone();
-        chain.links.push(Link::new(needer, name, at_least));
-        chain
-    }
-}
-
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, link) in self.links.iter().enumerate() {
@@ -98,9 +91,25 @@ pub(super) enum Clash {
     NoVersion,
     /// The first needer of the chain is needed by itself.
     Circle,
+    /// It cannot be had.
+    Nowhere(Finding),
+    /// There are more combinations than are tried, and those that were end in conflicts.
+    MoreToTry,
+    /// There is no end to what is needed.
+    WithoutEnd,
 }
 
 impl Conflict {
+    /// Says beside this conflict, which is one of many, that there was more to try.
+    pub(super) fn and_more_to_try(&self) -> Self {
+        Self { chain: self.chain.clone(), clash: Clash::MoreToTry }
+    }
+
+    /// Says that this need is one too many.
+    pub(super) fn without_end(need: &Need) -> Self {
+        Self { chain: need.needed_by.clone(), clash: Clash::WithoutEnd }
+    }
+
     /// The entry of the desired state to look at: the one that stands in the way, else the one that the chain begins with.
     #[must_use]
     pub const fn location(&self) -> &Location {
@@ -135,7 +144,18 @@ impl Conflict {
                 format!("ask for another version of {needer}, and tell those who publish it")
             }
             Clash::Circle => format!("ask for another version of {needer}, and tell those who publish it"),
+            Clash::Nowhere(why) => why.hint.clone(),
+            Clash::MoreToTry => {
+                "name in `artifacts` which of the alternatives is to come; that leaves less to try".to_string()
+            }
+            Clash::WithoutEnd => {
+                format!("ask for another version of {}, and tell those who publish it", self.first_needer())
+            }
         }
+    }
+
+    fn first_needer(&self) -> &str {
+        self.chain.links.first().map_or("", |link| link.needer.as_str())
     }
 
     /// The conflict as a finding in the desired state.
@@ -147,7 +167,14 @@ impl Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.chain.fmt(f)?;
+        match &self.clash {
+            // Of a chain without end its beginning tells enough.
+            Clash::WithoutEnd => self.chain.links.iter().take(3).enumerate().try_for_each(|(index, link)| {
+                f.write_str(if index > 0 { ", " } else { "" })?;
+                link.fmt(f)
+            })?,
+            _ => self.chain.fmt(f)?,
+        }
         match &self.clash {
             Clash::DesiredState { version: Some(version), at } => write!(f, ", and {} asks for {version}", at.file),
             Clash::DesiredState { version: None, at } => {
@@ -159,6 +186,11 @@ impl fmt::Display for Conflict {
             Clash::NoName => f.write_str(", and that is no name of an artifact"),
             Clash::NoVersion => f.write_str(", and that is no version"),
             Clash::Circle => f.write_str(", which is a circle"),
+            Clash::Nowhere(why) => write!(f, ": {}", why.message),
+            Clash::MoreToTry => {
+                write!(f, ", and there are more combinations of alternatives than the {COMBINATIONS} that were tried")
+            }
+            Clash::WithoutEnd => write!(f, ", and there seems to be no end of it: {ANSWERS} were looked up"),
         }
     }
 }

@@ -1,27 +1,25 @@
 //! Dependencies before dependents.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Chosen;
 use super::conflict::{Chain, Clash, Conflict, Link};
-use super::state::{Member, deciding, find};
+use super::member::{Member, Members, deciding};
 use crate::name::ArtifactName;
-
-type Members<'c> = BTreeMap<ArtifactName, Member<'c>>;
 
 /// The members, each after all that it needs, and else by name.
 ///
 /// # Errors
 /// One conflict: the circle, when there is one.
-pub(super) fn order<'c>(members: &Members<'c>) -> Result<Vec<&'c Chosen>, Vec<Conflict>> {
+pub(super) fn order<'c>(members: &Members<'c>) -> Result<Vec<&'c Chosen>, Conflict> {
     let mut order = Vec::new();
     let mut placed = BTreeSet::new();
     loop {
         let mut open = members.values().filter(|member| !placed.contains(&member.chosen.name)).peekable();
         let Some(first) = open.peek().copied() else { return Ok(order) };
         let Some(ready) = open.find(|member| open_need(members, &placed, member).is_none()) else {
-            return Err(alloc::vec![circle(members, &placed, first)]);
+            return Err(circle(members, &placed, first));
         };
         placed.insert(&ready.chosen.name);
         order.push(ready.chosen);
@@ -31,8 +29,8 @@ pub(super) fn order<'c>(members: &Members<'c>) -> Result<Vec<&'c Chosen>, Vec<Co
 /// The first thing that a member needs and that is not placed.
 fn open_need(members: &Members<'_>, placed: &BTreeSet<&ArtifactName>, member: &Member<'_>) -> Option<Link> {
     member.chosen.dependencies.iter().find_map(|dependency| {
-        let (needed, at_least) = deciding(dependency, |name| find(members, name).is_some())?;
-        let there = find(members, needed)?;
+        let (_, needed, at_least) = deciding(members, dependency)?;
+        let there = members.get(needed)?;
         (!placed.contains(&there.chosen.name)).then(|| Link::new(member.chosen, needed, at_least))
     })
 }
@@ -46,8 +44,8 @@ fn circle(members: &Members<'_>, placed: &BTreeSet<&ArtifactName>, first: &Membe
             links.drain(..start);
             break;
         }
-        next = find(members, &link.name).and_then(|member| open_need(members, placed, member));
+        next = members.get(link.name.as_str()).and_then(|member| open_need(members, placed, member));
         links.push(link);
     }
-    Conflict { chain: Chain { links, at: first.chain.at.clone() }, clash: Clash::Circle }
+    Conflict { chain: Chain { links, at: first.place(members) }, clash: Clash::Circle }
 }

@@ -54,31 +54,46 @@ impl World {
         Self(published.iter().map(entry).collect())
     }
 
-    /// Answers needs until all is settled; asserts that no question comes twice.
     pub(super) fn settle(
         &self,
         roots: &[Chosen],
         floor: &BTreeMap<ArtifactName, Version>,
     ) -> Result<Vec<Chosen>, Vec<Conflict>> {
+        self.settle_with(roots, floor).map(|(order, _)| order)
+    }
+
+    /// Answers needs until all is settled, and tells why alternatives came; asserts that no question comes twice. What is
+    /// not published is nowhere.
+    pub(super) fn settle_with(
+        &self,
+        roots: &[Chosen],
+        floor: &BTreeMap<ArtifactName, Version>,
+    ) -> Result<(Vec<Chosen>, Vec<Conflict>), Vec<Conflict>> {
         let mut chosen = roots.to_vec();
         loop {
             let needs = match settle(&chosen, Mode::Install, floor)? {
-                Settled::Complete { order, left_to_host } => {
+                Settled::Complete { order, left_to_host, instead } => {
                     assert!(left_to_host.is_empty());
-                    return Ok(order.into_iter().cloned().collect());
+                    return Ok((order.into_iter().cloned().collect(), instead));
                 }
                 Settled::Needs(needs) => needs,
             };
             assert!(!needs.is_empty());
             for need in needs {
                 let key = (need.name.to_string(), need.at_least.to_string());
-                let asked = AskedBy::Dependency(need.clone());
-                assert!(!chosen.iter().any(|chosen| chosen.asked_by == asked), "asked twice: {need}");
-                chosen.push(Chosen {
-                    name: need.name.clone(),
-                    version: Some(need.at_least.clone()),
-                    dependencies: self.0.get(&key).unwrap_or_else(|| panic!("{need} is not published")).clone(),
-                    asked_by: asked,
+                let is_known = |chosen: &Chosen| {
+                    chosen.asked_by.need().is_some_and(|one| (&one.name, &one.at_least) == (&need.name, &need.at_least))
+                };
+                assert!(!chosen.iter().any(is_known), "asked twice: {need}");
+                let (name, version) = (need.name.clone(), Some(need.at_least.clone()));
+                chosen.push(match self.0.get(&key).cloned() {
+                    Some(dependencies) => Chosen { name, version, dependencies, asked_by: AskedBy::Dependency(need) },
+                    None => {
+                        let message = "is not published".to_string();
+                        let why = Finding { location: need.needed_by.at.clone(), message, hint: String::new() };
+                        let asked_by = AskedBy::Nowhere { need, why };
+                        Chosen { name, version: None, dependencies: Vec::new(), asked_by }
+                    }
                 });
             }
         }
@@ -160,6 +175,79 @@ fn an_alternative_that_would_fit_is_found_whichever_is_looked_at_first() {
         root("pinned 1.0.0", 3, &[]),
     ];
     assert_eq!(world.names(&roots).unwrap(), ["pinned 1.0.0", "q 1.0.0", "a 1.0.0", "b 1.0.0"].map(String::from));
+}
+
+#[test]
+fn what_comes_first_may_be_what_decides() {
+    // Were n there first, it would decide what b needs.
+    let world = World::of(&[("m 1.0.0", &[]), ("n 1.0.0", &[])]);
+    let roots = [root("a 1.0.0", 1, &["n 1.0.0"]), root("b 1.0.0", 2, &["m 1.0.0 | n 2.0.0"])];
+    assert_eq!(world.names(&roots).unwrap(), ["m 1.0.0", "b 1.0.0", "n 1.0.0", "a 1.0.0"].map(String::from));
+}
+
+#[test]
+fn an_alternative_comes_only_where_the_name_itself_cannot() {
+    let world = World::of(&[("p 1.0.0", &["pinned 2.0.0"]), ("q 1.0.0", &[]), ("s 1.0.0", &[]), ("t 1.0.0", &[])]);
+    let settled = |needs: &[&str], floor: &[(&str, &str)]| {
+        let roots = [root("a 1.0.0", 1, needs), root("pinned 1.0.0", 3, &[])];
+        let floor = floor.iter().map(|(floor, text)| (name(floor), version(text))).collect();
+        world.settle_with(&roots, &floor)
+    };
+    let names = |needs: &[&str]| {
+        let (order, instead) = settled(needs, &[]).unwrap();
+        let came = order.iter().filter(|chosen| !["a", "pinned"].contains(&chosen.name.as_str()));
+        (came.map(|chosen| chosen.name.to_string()).collect::<Vec<_>>().join(" "), instead)
+    };
+    assert_eq!(names(&["s 1.0.0 | q 1.0.0"]), ("s".to_string(), Vec::new()));
+    let (came, instead) = names(&["p 1.0.0 | unpublished 1.0.0 | q 1.0.0 | s 1.0.0", "t 1.0.0 | s 1.0.0"]);
+    assert_eq!((came.as_str(), instead.len()), ("q t", 1));
+    assert_eq!(
+        instead[0].to_string(),
+        "a 1.0.0 needs p >= 1.0.0, p 1.0.0 needs pinned >= 2.0.0, and fleet.yaml asks for 1.0.0"
+    );
+    let (came, instead) = names(&["Not/a/name 1.0.0 | q 1.0.0"]);
+    assert_eq!((came.as_str(), instead[0].to_string().ends_with("no name of an artifact")), ("q", true));
+    // Nothing will do: what is named first tells why.
+    let none = settled(&["p 1.0.0 | unpublished 1.0.0"], &[]).unwrap_err();
+    assert_eq!(none.len(), 1);
+    assert!(none[0].to_string().contains("p 1.0.0 needs pinned >= 2.0.0"), "{}", none[0]);
+    // Nor does an alternative come in a lower version than what is installed.
+    let unmet = settled(&["p 1.0.0 | q 1.0.0"], &[("q", "1.5.0")]).unwrap_err();
+    assert!(unmet[0].to_string().contains("p 1.0.0 needs pinned"), "{}", unmet[0]);
+}
+
+/// Graphs that somebody made to keep us busy.
+#[test]
+fn what_has_no_end_is_given_up() {
+    // Each of sixteen could be any of three, and none will do in the end, because the last one that comes does not fit.
+    let texts: Vec<String> = (0..16).map(|n| format!("n{n} 1.0.0")).collect();
+    let needs: Vec<String> = (0..16)
+        .map(|n| format!("n{n} 1.0.0 | n{} 1.0.0 | n{} 1.0.0", (n + 3) % 16, (n + 7) % 16))
+        .chain(["last 1.0.0 | last2 1.0.0".to_string()])
+        .collect();
+    let mut published: Vec<(&str, &[&str])> = texts.iter().map(|text| (text.as_str(), &[][..])).collect();
+    published.extend([("last 1.0.0", &["pinned 2.0.0"][..]), ("last2 1.0.0", &["pinned 2.0.0"][..])]);
+    let all: Vec<&str> = needs.iter().map(String::as_str).collect();
+    let world = World::of(&published);
+    let roots = [root("a 1.0.0", 1, &all), root("pinned 1.0.0", 3, &[])];
+    let conflicts = world.settle(&roots, &BTreeMap::new()).unwrap_err();
+    let said: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+    let chain = "a 1.0.0 needs last >= 1.0.0, last 1.0.0 needs pinned >= 2.0.0, and";
+    assert_eq!(said[0], format!("{chain} fleet.yaml asks for 1.0.0"));
+    assert_eq!(said[1], format!("{chain} there are more combinations of alternatives than the 2000 that were tried"));
+    assert!(conflicts[1].hint().starts_with("name in `artifacts` which"), "{}", conflicts[1].hint());
+
+    // Every version of one needs a higher version of the other.
+    let versions: Vec<[String; 3]> =
+        (0..1000).map(|n| [format!("x 1.{n}.0"), format!("y 1.{n}.0"), format!("x 1.{}.0", n + 1)]).collect();
+    let needs: Vec<[&str; 1]> = versions.iter().flat_map(|[_, y, x]| [[y.as_str()], [x.as_str()]]).collect();
+    let names = versions.iter().flat_map(|[x, y, _]| [x.as_str(), y.as_str()]);
+    let published: Vec<(&str, &[&str])> = names.zip(&needs).map(|(name, needs)| (name, &needs[..])).collect();
+    let conflicts = World::of(&published).names(&[root("a 1.0.0", 1, &["x 1.0.0"])]).unwrap_err();
+    assert_eq!(
+        conflicts,
+        ["a 1.0.0 needs x >= 1.0.0, and there seems to be no end of it: 200 were looked up".to_string()]
+    );
 }
 
 #[test]
@@ -252,7 +340,7 @@ fn what_is_not_chosen_is_left_to_the_host_in_check() {
     let rules = root("falco-rules 5.1.0", 5, &["container 0.4.0 | other 1.0.0", "json 0.1.0"]);
     let roots = [root("json 0.2.0", 6, &[]), rules];
     let settled = settle(&roots, Mode::Check, &BTreeMap::new()).unwrap();
-    let Settled::Complete { order, left_to_host } = settled else { panic!("asks for something") };
+    let Settled::Complete { order, left_to_host, .. } = settled else { panic!("asks for something") };
     let names: Vec<_> = order.iter().map(|chosen| chosen.name.as_str()).collect();
     assert_eq!(names, ["json", "falco-rules"]);
     assert_eq!(left_to_host, [(dependency("container 0.4.0 | other 1.0.0"), name("falco-rules"))]);

@@ -29,6 +29,13 @@ impl Loaded {
         Self { rules_files, ..Self::default() }
     }
 
+    /// The same of a Falco that has also loaded this configuration file.
+    #[must_use]
+    pub fn with_config(mut self, base_name: &str, digest: Digest) -> Self {
+        self.config_files.entry(base_name.into()).or_default().push(digest);
+        self
+    }
+
     /// The digests of the loaded rules files with this base name: one for each, as files in two directories may share it.
     #[must_use]
     pub fn rules_digests(&self, base_name: &str) -> &[Digest] {

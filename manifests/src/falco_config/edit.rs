@@ -162,17 +162,17 @@ pub fn with_marks(sources: &Sources<'_>) -> Result<String, EditError> {
     with_values(file, &owner, &values)
 }
 
-/// The keys in which Falco's settings differ from those that [`with_keys`] gives; empty when `sources` has its very text.
+/// The keys in which Falco's settings differ from those of `right`, which [`with_keys`] has given; empty when `sources` has its
+/// very text.
 ///
 /// # Errors
-/// As of [`with_keys`].
-pub fn keys_astray(sources: &Sources<'_>, include: &Include) -> Result<Vec<String>, EditError> {
-    let right = with_keys(sources, include)?;
+/// When one of the two cannot be read.
+pub fn astray(sources: &Sources<'_>, right: &str) -> Result<Vec<String>, EditError> {
     if right == sources.text {
         return Ok(Vec::new());
     }
     let there = Document::parse(sources.path.as_str(), sources.text)?;
-    let right = Document::parse(sources.path.as_str(), &right)?;
+    let right = Document::parse(sources.path.as_str(), right)?;
     let differing = right.entries.iter().filter(|(key, value)| there.get(key) != Some(value));
     let mut keys: Vec<String> = differing.map(|(key, _)| key.clone()).collect();
     if keys.is_empty() {

@@ -52,7 +52,22 @@ pub(super) fn render(keys: &Keys<'_>, artifacts: &[Artifact], notes: &mut Proble
     let hint =
         "compare it with `rules_files` of falco.yaml, and add `- host: /etc/falco/rules.d` if hosts keep rules there";
     notes.report(Mark::default(), message, hint);
+    text.push_str(dependencies(keys, notes));
     text
+}
+
+/// The key `dependencies`: `install` brings what artifacts need, unless it is told not to; `follow` never does.
+fn dependencies(keys: &Keys<'_>, notes: &mut Problems<'_>) -> &'static str {
+    let Some((at, node)) = keys.get("artifact.install.refs") else { return "" };
+    let is_empty = texts(&mut Problems::new(""), at, "artifact.install.refs", node).is_empty();
+    let switch = keys.get("artifact.install.resolvedeps").map(|(_, node)| &node.value);
+    let is_off = matches!(switch, Some(Value::Scalar { text, .. }) if matches!(text.to_lowercase().as_str(), "false" | "f" | "0"));
+    if is_empty || is_off {
+        return "";
+    }
+    let hint = "name the plugins that may come so in `plugins` of policy.toml on the hosts, or take `dependencies` out";
+    notes.report(at, "what these need comes with them, plugins too", hint);
+    "dependencies: install\n"
 }
 
 /// The key `indexes`; nothing where the default index is meant.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dependencies::Mode;
 use crate::fleet::{self, DEFAULT_INDEX, DesiredState, RulesEntry};
 
 const PACKAGED: &str = "\
@@ -88,6 +89,20 @@ ARTIFACT:
     assert!(notes.contains("5 `falco-rules` is also asked for as `4` in line 3"), "{notes}");
     assert!(notes.contains("3 `k8smeta` is taken for a plugin"), "{notes}");
     assert!(notes.contains("5 `ghcr.io/other/custom-rules:latest` is called `custom-rules-2`"), "{notes}");
+}
+
+#[test]
+fn what_install_resolves_comes_with_falconer_too() {
+    let text = |more: &str| alloc::format!("artifact:\n  install: {{refs: [falco-rules:5]{more}}}\n");
+    for (more, comes) in [("", true), (", resolveDeps: true", true), (", RESOLVEDEPS: False", false)] {
+        let (state, imported) = imported(&text(more));
+        let mode = if comes { Mode::Install } else { Mode::Check };
+        assert_eq!(state.dependencies, mode, "{more}");
+        let said = "2 what these need comes with them, plugins too";
+        assert_eq!(notes(&imported).iter().any(|note| note == said), comes, "{:?}", notes(&imported));
+    }
+    let (state, _) = imported("artifact: {install: {refs: [], resolveDeps: true}, follow: {refs: [falco-rules:5]}}");
+    assert_eq!(state.dependencies, Mode::Check);
 }
 
 #[test]

@@ -108,6 +108,7 @@ pub(super) fn fresh_host() -> Observed {
             config_file: "/etc/falco/falco.yaml".into(),
             mode: ConfigMode::Include,
             names: BTreeSet::new(),
+            edited: BTreeMap::new(),
             inclusion: Some(Inclusion::Included),
             running: Some(RunningFalco { pid: 7, started: 1 }),
             reloads: true,
@@ -177,12 +178,14 @@ pub(super) fn apply(host: &mut Observed, plan: &Plan, temper: Temper, budget: us
                 let generation = confirm.generation;
                 let falco = host.falco.running.clone();
                 let tells = falco.is_some() && host.falco.loaded.is_some();
-                let has_loaded = host.has_loaded(host.live_record().unwrap());
+                let has_loaded = host.has_loaded_keys(host.live_record().unwrap());
                 if asked && tells && !has_loaded {
                     return Some(Outcome::NotConfirmed { generation, reason: "deaf".into(), falco, restarted });
                 }
                 let included = host.falco.inclusion == Some(Inclusion::Included);
-                let unasked = falco.filter(|_| included && !asked && !has_loaded);
+                // By falco.yaml it goes on with what it had.
+                let goes_on = host.edits() && host.ledger.good == Some(generation) && host.falco.loaded.is_none();
+                let unasked = falco.filter(|_| included && !asked && !has_loaded && !goes_on);
                 let evidence = if has_loaded { Evidence::Sha256 } else { Evidence::None };
                 outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
             }
@@ -271,10 +274,16 @@ fn named(host: &Observed) -> Option<&ObservedGeneration> {
 /// A falco.yaml with our keys is right when they are those of what is live.
 fn look_at_falco_yaml(host: &mut Observed) {
     if host.edits() {
-        let live = host.live().map(|(number, _)| BTreeSet::from([number])).unwrap_or_default();
-        let is_right = live == host.falco.names;
+        let placed = host.placed_record().map(|record| BTreeSet::from([record.generation])).unwrap_or_default();
+        let is_right = placed == host.falco.names;
+        host.falco.edited = host.generations.keys().map(|number| (*number, with_keys_of(*number))).collect();
         host.falco.inclusion = Some(if is_right { Inclusion::Included } else { Inclusion::Not("other keys".into()) });
     }
+}
+
+/// The digest of falco.yaml with the keys of a generation in it.
+fn with_keys_of(number: GenerationNumber) -> Digest {
+    Digest::of(alloc::format!("keys of {number}").as_bytes())
 }
 
 /// What a process has loaded that starts now, or reloads; a Falco that does not tell goes on not telling.
@@ -289,5 +298,9 @@ pub(super) fn load(host: &mut Observed) {
             rules_files.entry(path.base_name().into()).or_default().push(sha256.clone());
         }
     }
-    host.falco.loaded = Some(Loaded::of_rules(rules_files));
+    let mut loaded = Loaded::of_rules(rules_files);
+    if let (true, Some(number)) = (host.edits(), host.falco.names.first()) {
+        loaded = loaded.with_config("falco.yaml", with_keys_of(*number));
+    }
+    host.falco.loaded = Some(loaded);
 }

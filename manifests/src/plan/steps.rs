@@ -12,7 +12,7 @@ use crate::drift::{Drift, DriftKind, is_intact, plugin_is_intact};
 use crate::falco_answers::Loaded;
 use crate::generation::{Draft, DraftError, GenerationNumber, Record};
 use crate::name::{ArtifactName, RelativePath};
-use crate::observed::{Inclusion, Observed, Pointer, RunningFalco};
+use crate::observed::{Inclusion, Observed, RunningFalco};
 
 pub(super) fn rebuild_steps(
     wanted: &Composition,
@@ -54,25 +54,30 @@ pub(super) fn rebuild_steps(
 pub(super) fn take_up(record: &Record, observed: &Observed, occasion: Occasion) -> Vec<Step> {
     let mut steps = Vec::new();
     let included = observed.falco.inclusion == Some(Inclusion::Included);
-    // What falco.yaml was looked at for is the generation that was live then.
-    let is_named = included && observed.current == Pointer::Generation(record.generation);
+    // What falco.yaml was looked at for is the generation that was placed last, wherever `current` points since.
+    let is_named = included && observed.placed_record().is_some_and(|placed| placed.generation == record.generation);
     let edit = observed.edits() && observed.falco.inclusion.is_some() && !is_named;
     if edit {
         steps.push(Step::Edit { generation: record.generation });
     }
-    // Without its include a generation cannot be told from another with the same rules: then it is loaded once more.
+    // Without its include or falco.yaml a generation cannot be told from another with the same rules: then it is loaded once
+    // more.
     let tells = observed.falco.loaded.as_ref().is_some_and(Loaded::tells_config);
-    let is_loaded = tells && !observed.edits() && observed.has_loaded(record);
-    if let (true, false, Some(falco)) = (included || edit, is_loaded, &observed.falco.running) {
+    let is_loaded = tells && observed.has_loaded_keys(record);
+    // Falco goes by falco.yaml alone then, whatever somebody has done to `current`.
+    let is_good = observed.ledger.good == Some(record.generation) && observed.ledger.trial.is_none();
+    let is_untouched = observed.edits() && is_named && is_good && occasion == Occasion::Change;
+    if let (true, false, Some(falco)) = (included || edit, is_loaded || is_untouched, &observed.falco.running) {
         steps.extend(ask(record, observed, falco, occasion));
     }
     steps.extend(Confirm::of(record, observed.falco.mode).map(Step::Confirm));
     steps
 }
 
-/// Whether somebody else has changed what is ours in falco.yaml.
-pub(super) fn is_astray(observed: &Observed, drift: &[Drift]) -> bool {
-    observed.edits() && drift.iter().any(|drift| drift.kind == DriftKind::Config)
+/// Whether somebody else has changed what is ours in falco.yaml, and it can be written again.
+pub(super) fn is_astray(record: &Record, observed: &Observed, drift: &[Drift]) -> bool {
+    let is_possible = observed.edits() && observed.falco.edited.contains_key(&record.generation);
+    is_possible && drift.iter().any(|drift| drift.kind == DriftKind::Config)
 }
 
 /// The one step that asks Falco: a reload, or a restart where a reload does not do; nothing where neither can be had.

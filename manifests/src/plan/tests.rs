@@ -1,8 +1,9 @@
 use alloc::collections::BTreeSet;
 
-use super::simulation::{Temper, apply, composition, fresh_host, pass, recall, with_plugin};
+use super::simulation::{Temper, apply, composition, fresh_host, load, pass, recall, with_plugin};
 use super::*;
 use crate::drift::is_intact;
+use crate::falco_answers::Loaded;
 use crate::generation::{DIRECTORY_MODE, FILE_MODE};
 use crate::ledger::Attachment;
 use crate::observed::{ConfigMode, Entry, Inclusion, ObservedPlugin, Permissions, Pointer};
@@ -236,11 +237,62 @@ fn the_keys_in_falco_yaml_follow_what_is_live_and_are_healed() {
     let report = plan(&wanted, Target::Desired, &host, DriftMode::Report).unwrap();
     assert!(report.steps.is_empty() && report.drift.len() == 1, "{report:?}");
     let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
+    let steps = vec!["edit", "confirm"];
+    assert_eq!((kinds(&healed), names(&healed)), (vec![ChangeKind::Heal], steps), "Falco had not read the other keys");
+    host.falco.names.clear();
+    host.falco.loaded = Some(Loaded::default().with_config("falco.yaml", Digest::of(b"other keys")));
+    let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
     assert_eq!((kinds(&healed), names(&healed)), (vec![ChangeKind::Heal], vec!["edit", "reload", "confirm"]));
     pass(&mut host, &composition(2, "b", None), Temper::NeverLoads, ALL);
     let back = pass(&mut host, &composition(2, "b", None), Temper::Obeys, ALL);
-    assert_eq!(names(&back), ["activate", "edit", "reload", "confirm"], "rolled back like any other");
+    assert_eq!(names(&back), ["activate", "edit", "confirm"], "rolled back like any other, to what Falco still has");
     assert_eq!(host.falco.names.iter().map(|number| number.0).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn falco_goes_by_falco_yaml_when_somebody_moves_the_pointer() {
+    for tells in [true, false] {
+        let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+        pass(&mut host, &wanted, Temper::Obeys, ALL);
+        if !tells {
+            host.falco.loaded = None;
+        }
+        for pointer in
+            [Pointer::Missing, Pointer::Foreign("a directory".into()), Pointer::Generation(GenerationNumber(9))]
+        {
+            host.current = pointer;
+            let healed = pass(&mut host, &wanted, Temper::Obeys, ALL);
+            assert_eq!(healed.drift.iter().filter(|drift| drift.kind == DriftKind::Config).count(), 0, "{healed:?}");
+            assert_eq!(names(&healed), ["activate", "confirm"]);
+            assert_eq!(
+                (host.current.clone(), host.ledger.deaf.is_some()),
+                (Pointer::Generation(GenerationNumber(1)), false)
+            );
+            assert!(pass(&mut host, &wanted, Temper::Obeys, ALL).steps.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_falco_yaml_that_cannot_be_edited_is_not_planned_to_be() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    host.falco.inclusion = Some(Inclusion::Not("a torn block".into()));
+    host.falco.edited.clear();
+    let left = plan(&wanted, Target::Desired, &host, DriftMode::Heal).unwrap();
+    assert_eq!((left.drift.len(), left.steps.len(), left.changes.len()), (1, 0, 0), "{left:?}");
+}
+
+#[test]
+fn a_falco_that_did_not_read_falco_yaml_again_is_not_well() {
+    let (mut host, wanted) = (edited_host(), composition(1, "a", None));
+    pass(&mut host, &wanted, Temper::Obeys, ALL);
+    tamper(&mut host, 1);
+    // The same rules at another path: only falco.yaml tells that they were not read from there.
+    pass(&mut host, &wanted, Temper::NeverLoads, ALL);
+    assert!(host.deaf().is_some_and(|deaf| deaf.asked && deaf.generation == GenerationNumber(2)));
+    load(&mut host);
+    assert!(host.deaf().is_none());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Platforms;
-use crate::catalog::{At, Catalog, Content, Lookup, ManifestAnswer, Published};
+use crate::catalog::{At, Catalog, Lookup, ManifestAnswer, Published};
 use crate::digest::Digest;
 use crate::finding::{Finding, Location};
 use crate::fleet::{DesiredState, IndexEntry, VersionRequest};
@@ -39,13 +39,21 @@ impl Pending {
     }
 }
 
+/// An artifact that is pinned, but for the files of those of its archives that nobody has looked into yet.
+#[derive(Clone)]
+pub(super) struct Pinned {
+    pub(super) artifact: LockedArtifact,
+    /// The questions for these files.
+    pub(super) archives: Vec<Lookup>,
+}
+
 /// Pins what is asked for at `source`.
 pub(super) fn pin(
     asked: &Asked<'_>,
     source: &Source,
     catalog: &Catalog,
     platforms: Platforms<'_>,
-) -> Result<LockedArtifact, Pending> {
+) -> Result<Pinned, Pending> {
     let (tag, at) = match asked.version {
         VersionRequest::Tag(tag) => (Some(tag.clone()), At::Tag(tag.clone())),
         VersionRequest::Digest(digest) | VersionRequest::Pinned { digest, .. } => (None, At::Digest(digest.clone())),
@@ -55,25 +63,29 @@ pub(super) fn pin(
         }
     };
     let (digest, published) = published(asked, source, at, catalog, platforms)?;
-    let contents = contents(source, &published, catalog)?;
     let kinds: BTreeSet<_> = published.iter().map(|(_, published)| published.kind).collect();
-    let (Some(kind), Some((_, first)), 1) = (kinds.first(), contents.first(), kinds.len()) else {
+    let (Some(kind), Some((_, first)), 1) = (kinds.first(), published.first(), kinds.len()) else {
         let message = format!("{source} holds artifacts of several types under one name");
         return Err(Pending::impossible(asked.at, message, "publish one artifact under one name"));
     };
-    Ok(LockedArtifact {
+    let Some(config) = catalog.configs.get(&first.config.digest) else {
+        return Err(Pending::lookup(Lookup::Config { source: source.clone(), published: first.clone() }));
+    };
+    let (contents, archives) = contents(source, &published, catalog);
+    let artifact = LockedArtifact {
         name: asked.name.clone(),
         kind: *kind,
         source: source.clone(),
         requested: asked.version.to_string(),
         tag,
-        version: first.config.version.clone(),
+        version: config.version.clone(),
         digest,
         needed_by: Vec::new(),
-        requirements: first.config.requirements.clone(),
-        dependencies: first.config.dependencies.clone(),
-        contents: contents.iter().map(|(locked, _)| locked.clone()).collect(),
-    })
+        requirements: config.requirements.clone(),
+        dependencies: config.dependencies.clone(),
+        contents,
+    };
+    Ok(Pinned { artifact, archives })
 }
 
 /// Looks the name up in all indexes; a later index overrides an earlier one, as in falcoctl (`pkg/index/cache`).
@@ -188,6 +200,8 @@ fn published(
             Err(impossible) => return Err(impossible),
         }
     }
+    // The first one speaks for all, so it must not hang on the order in which they are published.
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
     if lookups.is_empty() { Ok((digest.clone(), found)) } else { Err(Pending::Lookups(lookups)) }
 }
 
@@ -214,28 +228,26 @@ fn manifest<'c>(
     }
 }
 
-fn contents<'c>(
+/// What there is for each platform, with the questions for the archives that nobody has looked into yet.
+fn contents(
     source: &Source,
     published: &[(Option<String>, Published)],
-    catalog: &'c Catalog,
-) -> Result<Vec<(LockedContent, &'c Content)>, Pending> {
+    catalog: &Catalog,
+) -> (Vec<LockedContent>, Vec<Lookup>) {
     let mut lookups = Vec::new();
     let mut contents = Vec::new();
     for (platform, published) in published {
-        match catalog.contents.get(&published.manifest) {
-            None => lookups.push(Lookup::Content { source: source.clone(), published: published.clone() }),
-            Some(content) => {
-                let locked = LockedContent {
-                    platform: platform.clone(),
-                    manifest: published.manifest.clone(),
-                    layer: published.layer.digest.clone(),
-                    layer_size: published.layer.size,
-                    files: content.files.clone(),
-                };
-                contents.push((locked, content));
-            }
+        let files = catalog.files.get(&published.layer.digest);
+        if files.is_none() {
+            lookups.push(Lookup::Files { source: source.clone(), published: published.clone() });
         }
+        contents.push(LockedContent {
+            platform: platform.clone(),
+            manifest: published.manifest.clone(),
+            layer: published.layer.digest.clone(),
+            layer_size: published.layer.size,
+            files: files.cloned().unwrap_or_default(),
+        });
     }
-    contents.sort_by(|(a, _), (b, _)| a.platform.cmp(&b.platform));
-    if lookups.is_empty() { Ok(contents) } else { Err(Pending::Lookups(lookups)) }
+    (contents, lookups)
 }

@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 
 use semver::Version;
 
-use super::artifact::{Asked, Pending, pin, source_by_name};
-use super::note::left_to_hosts;
+use super::artifact::{Asked, Pending, Pinned, pin, source_by_name};
+use super::note::{alternatives, left_to_hosts};
 use super::{Note, Terms};
-use crate::artifact::ArtifactType;
+use crate::artifact::{ArtifactType, Dependency};
 use crate::catalog::{At, Catalog, Lookup, ManifestAnswer};
 use crate::dependencies::{AskedBy, Chosen, Need, Settled, settle};
-use crate::finding::{Finding, Findings};
+use crate::finding::Findings;
 use crate::fleet::{DesiredState, VersionRequest};
 use crate::lockfile::LockedArtifact;
 use crate::name::ArtifactName;
@@ -23,7 +23,12 @@ use crate::version;
 /// What settling the dependencies came to.
 pub(super) enum Brought {
     /// All is known: these come too.
-    All(Vec<LockedArtifact>, Vec<Note>),
+    All {
+        came: Vec<LockedArtifact>,
+        /// The questions for their files that are open.
+        archives: Vec<Lookup>,
+        notes: Vec<Note>,
+    },
     /// These questions are open.
     Unknown(BTreeSet<Lookup>),
 }
@@ -39,7 +44,7 @@ pub(super) fn bring(
     terms: &Terms<'_>,
 ) -> Result<Brought, Findings> {
     let mut chosen: Vec<Chosen> = asked.iter().filter_map(|artifact| root(desired, artifact)).collect();
-    let mut pinned: Vec<(Need, LockedArtifact)> = Vec::new();
+    let mut pinned: Vec<(Need, Pinned)> = Vec::new();
     let floor = floor(terms);
     loop {
         let needs = match settle(&chosen, desired.dependencies, &floor) {
@@ -47,34 +52,42 @@ pub(super) fn bring(
                 return Findings::none_or(conflicts.iter().map(|conflict| conflict.finding()).collect(), nothing());
             }
             Ok(Settled::Needs(needs)) => needs,
-            Ok(Settled::Complete { order, left_to_host }) => {
+            Ok(Settled::Complete { order, left_to_host, instead }) => {
                 let answer = |chosen: &&Chosen| match &chosen.asked_by {
-                    AskedBy::DesiredState(_) => None,
+                    AskedBy::DesiredState(_) | AskedBy::Nowhere { .. } => None,
                     AskedBy::Dependency(need) => pinned.iter().find(|(pinned, _)| pinned == need).cloned(),
                 };
                 let came: Vec<_> = order.iter().filter_map(answer).collect();
-                let notes = left_to_host.iter().map(|(dependency, needer)| left_to_hosts(needer, dependency)).collect();
-                return Ok(Brought::All(with_needers(asked, came)?, notes));
+                let left = left_to_host.iter().map(|(dependency, needer)| left_to_hosts(needer, dependency));
+                let notes = left.chain(instead.first().and_then(|why| alternatives(&order, why))).collect();
+                let (came, archives): (Vec<_>, Vec<_>) =
+                    came.into_iter().map(|(_, pinned)| (pinned.artifact, pinned.archives)).unzip();
+                let archives = archives.into_iter().flatten().collect();
+                return Ok(Brought::All { came: with_needers(asked, came), archives, notes });
             }
         };
         let mut open = BTreeSet::new();
-        let mut findings = Vec::new();
         for need in needs {
             match look_up(desired, &need, catalog, terms) {
-                Ok(artifact) => {
+                Ok(found) => {
                     chosen.push(Chosen {
-                        name: artifact.name.clone(),
-                        version: version::tolerant(&artifact.version),
-                        dependencies: artifact.dependencies.clone(),
+                        name: found.artifact.name.clone(),
+                        version: version::tolerant(&found.artifact.version),
+                        dependencies: found.artifact.dependencies.clone(),
                         asked_by: AskedBy::Dependency(need.clone()),
                     });
-                    pinned.push((need, artifact));
+                    pinned.push((need, found));
                 }
                 Err(Pending::Lookups(lookups)) => open.extend(lookups),
-                Err(Pending::Impossible(finding)) => findings.push(because(&need, finding)),
+                // Something else may do.
+                Err(Pending::Impossible(why)) => chosen.push(Chosen {
+                    name: need.name.clone(),
+                    version: None,
+                    dependencies: Vec::new(),
+                    asked_by: AskedBy::Nowhere { need, why },
+                }),
             }
         }
-        let open = Findings::none_or(findings, open)?;
         if !open.is_empty() {
             return Ok(Brought::Unknown(open));
         }
@@ -82,7 +95,7 @@ pub(super) fn bring(
 }
 
 fn nothing() -> Brought {
-    Brought::All(Vec::new(), Vec::new())
+    Brought::All { came: Vec::new(), archives: Vec::new(), notes: Vec::new() }
 }
 
 /// An artifact that the desired state asks for, as dependencies are settled with it.
@@ -116,25 +129,20 @@ fn floor(terms: &Terms<'_>) -> BTreeMap<ArtifactName, Version> {
 
 /// Pins what answers the need: as before, else under the tag of exactly the version, as with falcoctl, else under the tag
 /// of the lowest version that will do.
-fn look_up(
-    desired: &DesiredState,
-    need: &Need,
-    catalog: &Catalog,
-    terms: &Terms<'_>,
-) -> Result<LockedArtifact, Pending> {
+fn look_up(desired: &DesiredState, need: &Need, catalog: &Catalog, terms: &Terms<'_>) -> Result<Pinned, Pending> {
     let before = terms.previous.filter(|previous| previous.keeps(&need.name)).and_then(|previous| {
         let artifact = previous.lockfile.artifact(&need.name).filter(|artifact| !artifact.needed_by.is_empty())?;
         version::tolerant(&artifact.version).filter(|version| version::meets(version, &need.at_least)).map(|_| artifact)
     });
     if let Some(before) = before {
-        return Ok(before.clone());
+        return Ok(Pinned { artifact: before.clone(), archives: Vec::new() });
     }
     let at = &need.needed_by.at;
     let source = source_by_name(desired, &need.name, at, catalog)?;
     let tag = tag_for(need, &source, catalog)?;
     let asked = Asked { name: &need.name, version: &VersionRequest::Tag(tag), at };
-    let artifact = pin(&asked, &source, catalog, terms.platforms)?;
-    if artifact.kind == ArtifactType::Rulesfile {
+    let pinned = pin(&asked, &source, catalog, terms.platforms)?;
+    if pinned.artifact.kind == ArtifactType::Rulesfile {
         let needer = need.needed_by.links.last().map_or("what needs them", |link| link.needer.as_str());
         let message =
             format!("`{}` are rules, and only the desired state says in which order Falco loads them", need.name);
@@ -144,7 +152,7 @@ fn look_up(
         );
         return Err(Pending::impossible(at, message, hint));
     }
-    Ok(artifact)
+    Ok(pinned)
 }
 
 fn tag_for(need: &Need, source: &Source, catalog: &Catalog) -> Result<Tag, Pending> {
@@ -168,17 +176,11 @@ fn tag_for(need: &Need, source: &Source, catalog: &Catalog) -> Result<Tag, Pendi
     })
 }
 
-/// What keeps a need from being met, with who has it.
-fn because(need: &Need, finding: Finding) -> Finding {
-    Finding { message: format!("{}: {}", need.needed_by, finding.message), ..finding }
-}
-
 /// Notes with each artifact that came who needs it.
-fn with_needers(asked: &[LockedArtifact], came: Vec<(Need, LockedArtifact)>) -> Result<Vec<LockedArtifact>, Findings> {
-    let all: Vec<LockedArtifact> = came.into_iter().map(|(_, artifact)| artifact).collect();
+fn with_needers(asked: &[LockedArtifact], all: Vec<LockedArtifact>) -> Vec<LockedArtifact> {
     let needers: Vec<Vec<ArtifactName>> =
         all.iter().map(|artifact| needers(artifact, asked.iter().chain(&all))).collect();
-    Ok(all.into_iter().zip(needers).map(|(artifact, needed_by)| LockedArtifact { needed_by, ..artifact }).collect())
+    all.into_iter().zip(needers).map(|(artifact, needed_by)| LockedArtifact { needed_by, ..artifact }).collect()
 }
 
 /// Those of `others` that name the artifact among their dependencies, sorted.
@@ -187,11 +189,7 @@ pub(super) fn needers<'a>(
     others: impl Iterator<Item = &'a LockedArtifact>,
 ) -> Vec<ArtifactName> {
     let needs = |other: &&LockedArtifact| {
-        let names = other.dependencies.iter().flat_map(|dependency| {
-            let alternatives = dependency.alternatives.iter().map(|other| &other.name);
-            core::iter::once(&dependency.name).chain(alternatives)
-        });
-        names.into_iter().any(|name| name == artifact.name.as_str())
+        other.dependencies.iter().flat_map(Dependency::names).any(|(name, _)| name == artifact.name.as_str())
     };
     let names: BTreeSet<ArtifactName> = others.filter(needs).map(|other| other.name.clone()).collect();
     names.into_iter().collect()

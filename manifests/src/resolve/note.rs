@@ -1,12 +1,13 @@
 //! What a person should know of a resolution that went well.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::artifact::known_as;
 use crate::artifact::Dependency;
 use crate::catalog::Catalog;
+use crate::dependencies::{AskedBy, Chosen, Conflict};
 use crate::fleet::DesiredState;
 use crate::name::{ArtifactName, IndexName};
 use crate::reference::Source;
@@ -34,6 +35,13 @@ pub enum Note {
         /// What it needs, as `name version`, with alternatives after `or`.
         needs: String,
     },
+    /// Alternatives come, because what is named first cannot.
+    Alternatives {
+        /// The alternatives.
+        names: Vec<ArtifactName>,
+        /// Why, as who needs what.
+        why: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -45,16 +53,27 @@ impl fmt::Display for Note {
             Self::LeftToHosts { name, needs } => {
                 write!(f, "{name} needs {needs}, which is left to the hosts; `dependencies: install` brings it")
             }
+            Self::Alternatives { names, why } => {
+                let names: Vec<_> = names.iter().map(ArtifactName::as_str).collect();
+                write!(f, "{} comes as an alternative, because {why}", names.join(", "))
+            }
         }
     }
 }
 
 /// What `artifact` needs, left to the hosts.
 pub(super) fn left_to_hosts(artifact: &ArtifactName, dependency: &Dependency) -> Note {
-    let first = [(&dependency.name, &dependency.version)];
-    let all = first.into_iter().chain(dependency.alternatives.iter().map(|other| (&other.name, &other.version)));
-    let needs: Vec<String> = all.map(|(name, version)| alloc::format!("{name} {version}")).collect();
+    let needs: Vec<String> = dependency.names().map(|(name, version)| alloc::format!("{name} {version}")).collect();
     Note::LeftToHosts { name: artifact.clone(), needs: needs.join(" or ") }
+}
+
+/// Those of `order` that came and that are only ever named as alternatives.
+pub(super) fn alternatives(order: &[&Chosen], why: &Conflict) -> Option<Note> {
+    let is_named = |name: &str| order.iter().flat_map(|chosen| &chosen.dependencies).any(|one| one.name == name);
+    let came = order.iter().filter(|chosen| matches!(chosen.asked_by, AskedBy::Dependency(_)));
+    let names: Vec<_> =
+        came.filter(|chosen| !is_named(chosen.name.as_str())).map(|chosen| chosen.name.clone()).collect();
+    (!names.is_empty()).then(|| Note::Alternatives { names, why: why.to_string() })
 }
 
 /// Each earlier index that knows `name` as something else than the index that counts.

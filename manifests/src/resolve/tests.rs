@@ -1,5 +1,5 @@
 use crate::artifact::{ArtifactConfig, ArtifactType};
-use crate::catalog::{At, Blob, Content, IndexAnswer, ManifestAnswer, Published};
+use crate::catalog::{At, Blob, IndexAnswer, ManifestAnswer, Published};
 use crate::digest::Digest;
 use crate::index;
 use crate::lockfile::LockedFile;
@@ -25,6 +25,8 @@ const INDEX: &str = "[{name: falco-rules, type: rulesfile, registry: localhost:5
 struct World {
     manifests: BTreeMap<(String, String), ManifestAnswer>,
     asked: Vec<Lookup>,
+    /// What was known before archives were to be looked into.
+    unlisted: Vec<Lockfile>,
 }
 
 impl World {
@@ -40,7 +42,7 @@ impl World {
             };
             ((source.to_string(), tag.to_string()), ManifestAnswer::Artifact(answer))
         });
-        Self { manifests: manifests.collect(), asked: Vec::new() }
+        Self { manifests: manifests.collect(), asked: Vec::new(), unlisted: Vec::new() }
     }
 
     fn answer(&mut self, lookup: Lookup, catalog: &mut Catalog) {
@@ -60,11 +62,14 @@ impl World {
                 let answer = answer.cloned().unwrap_or(ManifestAnswer::Missing);
                 catalog.manifests.insert((source, at), answer);
             }
-            Lookup::Content { published, .. } => {
+            Lookup::Config { published, .. } => {
                 let config = ArtifactConfig { version: "1.4.2".into(), ..ArtifactConfig::default() };
+                catalog.configs.insert(published.config.digest, config);
+            }
+            Lookup::Files { published, .. } => {
                 let path = RelativePath::parse("rules.yaml").unwrap();
                 let files = alloc::vec![LockedFile { path, sha256: Digest::of(b"rules"), size: 5 }];
-                catalog.contents.insert(published.manifest, Content { config, files });
+                catalog.files.insert(published.layer.digest, files);
             }
         }
         self.asked.push(lookup);
@@ -87,6 +92,11 @@ impl World {
                 Resolution::Unknown(lookups) => {
                     assert!(!lookups.is_empty());
                     lookups.into_iter().for_each(|lookup| self.answer(lookup, &mut catalog));
+                }
+                Resolution::Unlisted { lockfile, archives } => {
+                    assert!(!archives.is_empty());
+                    self.unlisted.push(lockfile);
+                    archives.into_iter().for_each(|lookup| self.answer(lookup, &mut catalog));
                 }
             }
         }
@@ -120,6 +130,23 @@ fn names_ranges_and_tags_are_pinned_and_nothing_is_asked_twice() {
     asked.sort();
     asked.dedup();
     assert_eq!(asked.len(), world.asked.len());
+}
+
+#[test]
+fn what_is_pinned_is_known_before_any_archive_is_looked_into() {
+    let mut world = world();
+    // The same archive under two names is one.
+    let same = world.manifests[&("localhost:5000/rules/falco-rules".into(), "5".into())].clone();
+    world.manifests.insert(("localhost:5000/acme/custom".into(), "1.4.2".into()), same);
+    let lockfile = world.resolve(FLEET).unwrap();
+    let archives = |lookup: &&Lookup| matches!(lookup, Lookup::Files { .. });
+    assert_eq!(world.asked.iter().rev().take_while(archives).count(), 1, "{:?}", world.asked);
+    assert_eq!(world.asked.iter().filter(archives).count(), 1);
+    let mut without = lockfile.clone();
+    let contents = without.artifacts.iter_mut().flat_map(|artifact| &mut artifact.contents);
+    contents.for_each(|content| content.files.clear());
+    assert_eq!(world.unlisted, [without]);
+    assert!(lockfile.artifacts.iter().all(|artifact| !artifact.contents[0].files.is_empty()));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use falconer_tests::git_server::GitServer;
 use falconer_tests::git_server::fixture::Fixture;
-use falconer_tests::host::{Host, HostWithFalco};
+use falconer_tests::host::{Host, HostWithFalco, fleet_yaml};
+use falconer_tests::scripted_registry::{Reply, ScriptedRegistry};
 use serde_json::{Value, json};
 
 use super::now;
@@ -152,4 +153,42 @@ fn settings_that_cannot_be_read_are_the_only_complaint() {
     complains(&host, "failed", "settings", ["metrics.listen", "127.0.0.1:9376"]);
     host.write("agent.toml", "[repository]\nurl = \"fleet\"\nbrunch = \"main\"\n");
     complains(&host, "failed", "settings", ["agent.toml:3:1", "correct"]);
+}
+
+#[test]
+fn a_registry_that_does_not_take_the_credentials_is_named() {
+    let right = "Basic ZmxlZXQ6Y2FuYXJ5LXNlY3JldC05MWM0";
+    let registry = ScriptedRegistry::start(move |seen| match (&*seen.target, seen.authorization.as_deref()) {
+        (_, None) => Reply::challenge("Basic realm=\"fleet\""),
+        (_, Some(given)) if given != right => Reply::challenge("Basic realm=\"fleet\""),
+        (target, _) if target.starts_with("/v2/acme-rules/tags/list") => {
+            Reply::ok("application/json", r#"{"name":"acme-rules","tags":["1"]}"#)
+        }
+        _ => Reply::new(404, "{}"),
+    })
+    .unwrap();
+    let host = Host::adopted();
+    let name = registry.host();
+    let fleet = fleet_yaml("1").replace("oci:artifacts", &format!("{name}/acme-rules"));
+    let _commit = host.commit(&[("fleet.yaml", &fleet)]);
+    let agent = host.read("agent.toml");
+    let table = format!("[registries.\"{name}\"]\nplain_http = true\n");
+    let found = |credentials: &str, secret: &str, code: i32| {
+        host.write("secret", secret);
+        std::fs::set_permissions(host.path("secret"), Permissions::from_mode(0o600)).unwrap();
+        host.write("agent.toml", &format!("{agent}{table}{credentials}"));
+        let checks = doctor(&host, code);
+        assert!(!format!("{checks:?}").contains("canary-secret"), "{checks:#?}");
+        checks.into_iter().find(|check| check["name"] == "artifact").unwrap()
+    };
+    let login = "credentials = {username = \"fleet\", password_file = \"secret\"}\n";
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    let none = found("", "", 1);
+    assert!(text(&none, "detail").contains("asks for credentials"), "{none}");
+    assert!(text(&none, "hint").contains("credentials"), "{none}");
+    let wrong = found(login, "canary-secret-0000", 1);
+    assert!(text(&wrong, "detail").contains("refuses our credentials"), "{wrong}");
+    assert!(text(&wrong, "hint").contains("check the credentials for"), "{wrong}");
+    let right = found(login, "canary-secret-91c4", 0);
+    assert_eq!(right["verdict"], "ok", "{right}");
 }

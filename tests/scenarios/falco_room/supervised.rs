@@ -62,7 +62,7 @@ async fn systemd_restarts_the_unit_and_tells_how_it_would_start() {
     let restarted = restart(&settings, &by, &before).await.unwrap();
     assert_eq!(restarted.asked, Asked::Restart);
     assert_ne!(restarted.falco.pid, before.pid);
-    let confirmed = confirm(&settings, restarted, &expected, SETTLE, SOON).await.unwrap();
+    let confirmed = confirm(&settings, restarted, &expected, SETTLE, SOON, &tokio::sync::Notify::new()).await.unwrap();
     assert_eq!(confirmed.evidence, Evidence::Sha256, "{}", confirmed.reason);
 
     // What systemd refuses leaves the process alone.

@@ -114,8 +114,16 @@ fn a_first_generation_that_is_not_taken_up_is_good_once_falco_has_it() {
     nothing_more_is_done(&host, 1);
     assert_eq!(host.sighups(), 1);
 
+    // It is kept whole, though nothing is tried again and there is nothing to go back to.
+    let live = host.live("acme-rules.yaml");
+    std::fs::remove_file(&live).unwrap();
+    let _healed = host.once().ended_with(1);
+    assert_eq!((std::fs::read_to_string(host.live("acme-rules.yaml")).unwrap(), host.sighups()), (RULES.into(), 2));
+    let _settles = host.once().ended_with(1);
+    nothing_more_is_done(&host, 1);
+
     host.start_falco(&[]);
-    assert_eq!(short(&host.once().ended_with(0)), is("InSync", 1, "sha256"));
+    assert_eq!(short(&host.once().ended_with(0)), is("InSync", 2, "sha256"));
     assert_eq!(host.sighups(), 0);
     nothing_more_is_done(&host, 0);
 }

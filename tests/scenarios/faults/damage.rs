@@ -181,6 +181,23 @@ fn a_repository_with_a_flipped_byte() {
     }
 }
 
+/// Where an index leads out of its pack, whoever believes it is ended by a signal.
+#[test]
+fn an_index_that_leads_out_of_its_pack() {
+    let host = updated();
+    let packs = files_below(&host.path("state/repository.git/objects/pack"));
+    let index = packs.iter().find(|path| path.extension().is_some_and(|extension| extension == "idx")).unwrap();
+    let end = std::fs::metadata(index).unwrap().len() as usize - 40;
+    let saved = Saved::of(&host);
+    // The offsets are the last but for two hashes: four bytes each, the highest first.
+    for at in [end - 4, end - 3] {
+        saved.restore();
+        std::fs::set_permissions(index, std::fs::Permissions::from_mode(0o644)).unwrap();
+        flip(index, at);
+        converges(&host, 2);
+    }
+}
+
 #[test]
 fn a_newer_format_is_left_alone() {
     let host = updated();

@@ -15,10 +15,14 @@ fn a_misfit_changes_and_fetches_nothing() {
     let before = (host.snapshot("state/generations"), blobs(&host), host.sighups());
     host.publish(&format!("- required_engine_version: 0.63.0\n{RULES}"), "1.1.0");
     let fleet = fleet_yaml("1.1.0");
-    host.write("fleet/fleet.yaml", &fleet);
+    let said = "acme-rules 1.1.0 needs engine 0.63.0, and Falco 0.44.1 has 0.62.0";
+    // A host that resolves for itself finds it out by the artifact's config, before its archive comes.
+    let _commit = host.commit(&[("fleet.yaml", &fleet)]);
+    let refused = host.once().ended_with(1);
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    assert_eq!(blobs(&host), before.1);
     let _locked = host.falconer(["lock", "fleet"]).ended_with(0);
     let _commit = host.commit(&[]);
-    let said = "acme-rules 1.1.0 needs engine 0.63.0, and Falco 0.44.1 has 0.62.0";
     let refused = host.once().ended_with(1);
     assert!(refused.stderr.contains(said) && refused.stderr.contains("update Falco"), "{}", refused.stderr);
     let status = refused.json();
@@ -44,6 +48,22 @@ fn a_misfit_changes_and_fetches_nothing() {
         unknown.stderr.contains("note: acme-rules 1.1.0 needs engine 0.63.0, which is not known here"),
         "{unknown:?}"
     );
+}
+
+/// What the host's owner does not let the repository place is not fetched either.
+#[test]
+fn a_plugin_that_may_not_be_placed_is_not_fetched() {
+    let host = HostWithFalco::in_sync(true, &[]);
+    let before = blobs(&host);
+    host.write("libtick.so", "a library");
+    let platform = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
+    let push = "artifact push oci:tick:1.0.0 libtick.so --type plugin --version 1.0.0 --platform";
+    let _published = host.falconer(push.split(' ').chain([platform])).ended_with(0);
+    let fleet = fleet_yaml("1.0.0").replace("rules_files", "  tick: {ref: \"oci:tick\", version: 1.0.0}\nrules_files");
+    let _commit = host.commit(&[("fleet.yaml", &fleet)]);
+    let refused = host.once().ended_with(1);
+    assert!(refused.stderr.contains("does not let the repository place the plugin `tick`"), "{}", refused.stderr);
+    assert_eq!(blobs(&host), before);
 }
 
 /// A plugin that nobody knows of may be there: that is said, and Falco's own check decides.

@@ -1,6 +1,7 @@
 //! What must hold in every state that a crash may leave.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use falconer_manifests::composition::Origin;
@@ -10,6 +11,9 @@ use falconer_manifests::ledger::Ledger;
 use super::states::Versions;
 use super::view::View;
 use crate::live::{Tree, incomplete, incomplete_live, live_number, unknown_live};
+
+/// What `eject` leaves beside falco.yaml.
+const EJECTED: &str = "falconer-ejected";
 
 /// What was there before the run, and is excused where it was damaged already.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ impl Before {
         say("I1 what is live is complete", incomplete_live(view, state));
         say("I1 what Falco would load is there", unloadable(view, state));
         say("I1 what falco.yaml names is complete", ledger.and_then(|ledger| incomplete_named(view, state, ledger)));
+        say("I1 what falco.yaml loads without us is there", incomplete_ejected(view));
         say("I2 the good generation is complete", ledger.and_then(|ledger| incomplete_good(view, state, ledger)));
         say(
             "I2 the good generation can be built again",
@@ -66,7 +71,8 @@ impl Before {
     /// A file beside our own that is gone, new or another one. falco.yaml is the one that we may edit.
     fn touched(&self, view: &View<'_>) -> Option<String> {
         let found = view.files_below(Path::new("etc"));
-        let ours = |path: &Path| path == Path::new("falco.yaml") || path.to_string_lossy().contains(".falconer");
+        let ours =
+            |path: &Path| path == Path::new("falco.yaml") || path.starts_with(EJECTED) || path.iter().any(is_temporary);
         let changed = found.iter().find(|(path, file)| !ours(path) && self.etc.get(*path) != Some(&file.key()));
         let gone = self.etc.keys().find(|path| !found.contains_key(*path));
         changed.map(|(path, _)| path).or(gone).map(|path| format!("{} changed", path.display()))
@@ -79,6 +85,21 @@ fn incomplete_named(view: &View<'_>, state: &Path, ledger: &Ledger) -> Option<St
     let text = std::str::from_utf8(falco_yaml.bytes()).ok()?;
     let mut named = text.split("/generations/").skip(1).filter_map(|rest| rest.split('/').next()?.parse().ok());
     named.find_map(|number| incomplete(view, state, ledger, GenerationNumber(number)))
+}
+
+/// A file that `eject` has left and that is not there, where falco.yaml leads to it.
+fn incomplete_ejected(view: &View<'_>) -> Option<String> {
+    let directory = Path::new("etc").join(EJECTED);
+    let text = |path: &Path| Some(String::from_utf8_lossy(view.file(path)?.bytes()).into_owned());
+    let mark = format!("/{EJECTED}/");
+    let named = |text: &str| -> Vec<PathBuf> {
+        let rests = text.split(&mark).skip(1);
+        rests.map(|rest| rest.split(['"', '\'', '\n', ',']).next().unwrap_or_default().into()).collect()
+    };
+    let first = named(&text(Path::new("etc/falco.yaml"))?);
+    let further = first.iter().filter_map(|path| text(&directory.join(path))).flat_map(|text| named(&text));
+    let missing = first.iter().cloned().chain(further).find(|path| view.file(&directory.join(path)).is_none());
+    missing.map(|path| format!("{} is not there", path.display()))
 }
 
 fn incomplete_good(view: &View<'_>, state: &Path, ledger: &Ledger) -> Option<String> {
@@ -147,5 +168,11 @@ fn lasts(path: &Path, state: &Path) -> bool {
     let is_temporary = below.components().any(|part| part.as_os_str().to_string_lossy().ends_with(".tmp"));
     let is_pack = below.starts_with("repository.git/objects/pack") && !name.contains("_git2_");
     let is_work = below.starts_with("tmp") || (below.starts_with("repository.git") && !is_pack);
-    !is_temporary && !is_work && !name.contains(".falconer") && name != "lock"
+    !is_temporary && !is_work && !path.iter().any(self::is_temporary) && name != "lock"
+}
+
+/// Whether this is a name beside falco.yaml that is ours until it is renamed.
+fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(".falconer")
 }

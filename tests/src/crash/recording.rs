@@ -13,7 +13,7 @@ use crate::trace;
 const SET: &str = "?open,openat,?openat2,?creat,write,pwrite64,writev,?pwritev,?pwritev2,?rename,renameat,?renameat2,?unlink,\
     unlinkat,?mkdir,mkdirat,?rmdir,?symlink,symlinkat,?link,linkat,?chmod,fchmod,fchmodat,truncate,ftruncate,fallocate,lseek,\
     fsync,fdatasync,sync,syncfs,sync_file_range,copy_file_range,sendfile,splice,?mknod,mknodat,mmap,connect,\
-    kill,tkill,tgkill,pidfd_send_signal";
+    flock,kill,tkill,tgkill,pidfd_send_signal";
 
 /// One thing that a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,11 @@ pub enum Event {
         path: PathBuf,
         /// Whether the disk took it.
         succeeded: bool,
+    },
+    /// A lock was taken.
+    Lock {
+        /// The file.
+        path: PathBuf,
     },
     /// A signal was sent.
     Signal,
@@ -210,6 +215,7 @@ fn event(line: &str) -> Option<Event> {
         "chmod" => Event::SetMode { path: plain(0), mode: octal(argument(1)) },
         "fchmod" => Event::SetMode { path: descriptor(argument(0))?.1, mode: octal(argument(1)) },
         "fchmodat" => Event::SetMode { path: path(0), mode: octal(argument(2)) },
+        "flock" => Event::Lock { path: descriptor(argument(0))?.1 },
         "kill" | "tkill" | "tgkill" | "pidfd_send_signal" => Event::Signal,
         "connect" => Event::Connect,
         "mmap" => {

@@ -71,7 +71,10 @@ impl Replay {
         match event {
             Event::Begin => {
                 self.last.clear();
-                self.locked = false;
+                return Effect::None;
+            }
+            Event::Lock { path } => {
+                self.locked = self.ours(path).is_some_and(|path| path == self.state.join("lock"));
                 return Effect::None;
             }
             Event::Answer => return Effect::Told(Told::Operator),
@@ -165,8 +168,9 @@ impl Replay {
         let class = match &self.disk.nodes[inode] {
             Node::Directory { .. } => {
                 let last = self.last.remove(&inode);
-                let is_first = path == self.state && !std::mem::replace(&mut self.locked, true);
-                let last = if is_first { Some("the lock was taken".into()) } else { last };
+                // Whoever takes the lock makes durable what is found, in one place.
+                let is_found = path == self.state && std::mem::take(&mut self.locked);
+                let last = if is_found { Some("the lock was taken".into()) } else { last };
                 let class = self.class(&path);
                 // One place makes them durable, whatever was done there before.
                 let is_collection = ["state/plugins", "state/store/blobs/sha256"].contains(&class.as_str());

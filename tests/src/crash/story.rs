@@ -116,8 +116,13 @@ impl Recorded {
             ledger.ledger()?.good
         };
         let now = View::now(&replay.disk);
-        let falco_yaml = |view: &View<'_>| view.file(Path::new("etc/falco.yaml")).map(|file| file.key());
+        let attachment = |view: &View<'_>| Some(view.file(&state.join("ledger"))?.ledger()?.attachment);
+        let key = |view: &View<'_>, path: &Path| view.file(path).map(|file| file.key());
+        let falco_yaml = |view: &View<'_>| key(view, Path::new("etc/falco.yaml"));
+        let said = |view: &View<'_>| (key(view, &state.join("suspension")), attachment(view));
+        let reporting = |view: &View<'_>| key(view, &state.join("reporting"));
         let (live_now, good_now, falco_now) = (live_number(&now, state), good(&now), falco_yaml(&now));
+        let (said_now, reporting_now) = (said(&now), reporting(&now));
         let mut broken = None;
         states::each(&mut replay.disk, &mut HashSet::new(), 1, |view| match who {
             Told::Falco if live_number(view, state) != live_now => {
@@ -128,6 +133,13 @@ impl Recorded {
             }
             Told::Reports if good(view) != good_now => {
                 broken = Some("I9 a generation is reported good and a crash may take that back".to_owned());
+            }
+            Told::Reports if reporting(view) != reporting_now => {
+                broken = Some("I9 a report is sent and a crash may take back that it was".to_owned());
+            }
+            Told::Operator if said(view) != said_now => {
+                broken =
+                    Some("I9 what somebody on the host has said is answered and a crash may take it back".to_owned());
             }
             Told::Operator if (live_number(view, state), good(view)) != (live_now.clone(), good_now) => {
                 broken = Some("I9 an answer tells what a crash may take back".to_owned());

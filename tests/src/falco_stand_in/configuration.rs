@@ -45,6 +45,7 @@ pub(super) fn load(options: &Options, mapped: &Mapped, phase: Phase) -> Result<L
     };
     let release = Some(&options.release);
     let settings = FalcoSettings {
+        memory: std::sync::Arc::default(),
         config_file: options.config_file.clone(),
         binary: PathBuf::new(),
         http: None,

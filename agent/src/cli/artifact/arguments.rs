@@ -10,12 +10,12 @@ pub(in crate::cli) enum ArtifactCommand {
     /// Publish a rules file, a plugin or an asset in the format of falcoctl
     #[command(after_help = "Examples:
   falconer artifact push ghcr.io/acme/rules:1.0.0 rules.yaml --type rulesfile --version 1.0.0
-  falconer artifact push ghcr.io/acme/plugin libacme-amd64.so libacme-arm64.so --type plugin --version 1.2.0 \\
-      --platform linux/amd64 --platform linux/arm64 --add-floating-tags --latest
-  falconer artifact push oci:./artifacts:main rules.yaml --type rulesfile --version main --name acme-rules
+  falconer artifact push ghcr.io/acme/plugin amd64/libacme.so arm64/libacme.so --type plugin \\
+      --version 1.2.0 --platform linux/amd64 --platform linux/arm64 --add-floating-tags --latest
+  falconer artifact push oci:./artifacts:main rules.yaml --type rulesfile --version main
 
-The same input gives the same digests: the time of creation is SOURCE_DATE_EPOCH, else that of the commit when the
-files are in a Git repository without uncommitted changes, else now.")]
+The same input gives the same digests: the time of creation is SOURCE_DATE_EPOCH, else that of
+the commit when the files are in a Git repository without uncommitted changes, else now.")]
     Push(Push),
     /// Fetch the archive of an artifact, or the files in it
     #[command(after_help = "Examples:

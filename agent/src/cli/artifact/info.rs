@@ -38,7 +38,7 @@ pub(super) async fn info(
         let source = &located.reference.source;
         match tell(&sources, &located).await {
             Ok(told) => {
-                text.push_str(&format!("{}  {source}\n{}\n", located.typed, told.text()));
+                text.push_str(&format!("{}\n{}\n", heading(&located), told.text()));
                 values.push(told.value(&located));
             }
             Err(failure) if alone => return Err(failure),
@@ -52,6 +52,12 @@ pub(super) async fn info(
     }
     printer.answer(&text, &json!({"artifacts": values}));
     Ok(failed.unwrap_or(0))
+}
+
+/// What was typed, and where that is, unless that is the same.
+fn heading(located: &Located) -> String {
+    let source = located.reference.source.to_string();
+    if located.typed == source { source } else { format!("{}  {source}", located.typed) }
 }
 
 /// What is known about an artifact.

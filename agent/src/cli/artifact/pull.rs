@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use falconer_manifests::artifact::ArtifactType;
-use falconer_manifests::digest::Digest;
+use falconer_manifests::digest::{Digest, Hasher};
 use falconer_manifests::name::RelativePath;
 use falconer_manifests::remedy::Remedy;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub(super) async fn pull(arguments: &Arguments, printer: Printer, pull: &Pull) -
 
     let directory = open(pull.dest_dir.as_deref().unwrap_or(Path::new(".")))?;
     let temporary = temporary();
-    let mut out = Output(directory.create_file(&temporary, FILE_MODE).map_err(unwritten)?);
+    let mut out = Output(directory.create_file(&temporary, FILE_MODE).map_err(unwritten)?, Hasher::new());
     let fetched = sources.layer(&reference.source, &layer, &mut out).await;
     let placed = fetched.map_err(|error| InspectError::from(error).into()).and_then(|()| {
         out.0.sync().map_err(unwritten)?;
@@ -101,9 +101,10 @@ fn extract(directory: &Directory, archive: &str, kind: ArtifactType) -> Result<V
         let place = below.as_ref().unwrap_or(directory);
         let temporary = temporary();
         // Its owner can always write it, and nobody gets more than the archive grants.
-        let mut out = Output(place.create_file(&temporary, (file.mode & 0o755) | 0o600).map_err(unwritten)?);
+        let mut out =
+            Output(place.create_file(&temporary, (file.mode & 0o755) | 0o600).map_err(unwritten)?, Hasher::new());
         let source = directory.open_file(archive).map_err(unwritten)?;
-        let done = archive::extract(source, &limits, &file.path, &file.digest, &mut out).map_err(refused);
+        let done = archive::extract(source, &limits, &file.path, Some(&file.digest), &mut out).map_err(refused);
         let done = done.and_then(|size| {
             out.0
                 .sync()
@@ -124,12 +125,13 @@ fn temporary() -> String {
     format!(".falconer-{:016x}.tmp", fastrand::u64(..))
 }
 
-/// A new file as something to write to.
-struct Output(NewFile);
+/// A new file as something to write to, with what was written so far.
+struct Output(NewFile, Hasher);
 
 impl Write for Output {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.0.write_all(piece).map_err(|error| error.source)?;
+        self.1.update(piece);
         Ok(piece.len())
     }
 
@@ -140,7 +142,12 @@ impl Write for Output {
 
 impl transfer::Output for Output {
     fn start_over(&mut self) -> io::Result<()> {
+        self.1 = Hasher::new();
         self.0.start_over().map_err(|error| error.source)
+    }
+
+    fn end(&mut self) -> io::Result<Digest> {
+        Ok(self.1.clone().finish())
     }
 }
 

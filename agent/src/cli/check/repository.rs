@@ -107,7 +107,7 @@ async fn fetch(
         for file in &content.files {
             let target = work.join(format!("{}-{}-{}", files.len(), artifact.name, file.path.base_name()));
             let mut bytes = Vec::new();
-            archive::extract(archive.as_slice(), &Limits::PLUGIN, &file.path, &file.sha256, &mut bytes)
+            archive::extract(archive.as_slice(), &Limits::PLUGIN, &file.path, Some(&file.sha256), &mut bytes)
                 .map_err(|source| PassError::Archive { artifact: artifact.name.to_string(), source })?;
             fs_err::write(&target, bytes).map_err(PassError::Write)?;
             files.push((target, format!("{}/{}", artifact.name, file.path)));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Directory, FileError};
@@ -46,14 +46,28 @@ impl NewFile {
         emptied.map_err(|source| FileError::new("empty", &self.path, source))
     }
 
-    /// Waits until the content is on the disk, and closes the file. After an error the file is worthless: the kernel may
-    /// have dropped the pages that it could not write, and a second attempt would lie.
+    /// Waits until the content is on the disk. After an error the file is worthless: the kernel may have dropped the pages
+    /// that it could not write, and a second attempt would lie.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn sync(self) -> Result<(), FileError> {
+    pub fn sync(&self) -> Result<(), FileError> {
         retry_on_intr(|| rustix::fs::fsync(&self.file))
             .map_err(|errno| FileError::new("make durable", &self.path, errno.into()))
+    }
+
+    /// What the file is now.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn status(&self) -> Result<Stat, FileError> {
+        rustix::fs::fstat(&self.file).map_err(|errno| FileError::new("look at", &self.path, errno.into()))
+    }
+
+    /// Writes elsewhere from now on.
+    #[cfg(test)]
+    pub(crate) fn replace(&mut self, file: File) {
+        self.file = file;
     }
 
     /// Where the file is.
@@ -73,17 +87,44 @@ impl Directory {
             Err(error) if error.is_not_found() => {}
             opened => return opened,
         }
+        let created = Self::create_all(path)?;
+        Self::sync_all_above(path)?;
+        Ok(created)
+    }
+
+    fn create_all(path: &Path) -> Result<Self, FileError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(FileError::new("create", path, Errno::INVAL.into()));
         };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let parent = match Self::open(parent) {
-            Err(error) if error.is_not_found() => Self::open_or_create(parent)?,
+            Err(error) if error.is_not_found() => Self::create_all(parent)?,
             opened => opened?,
         };
         parent.open_or_create_subdirectory(name)?;
-        parent.sync()?;
         Self::open_real(path)
+    }
+
+    /// Waits until the names of the directory at `path` and of all that lead to it are on the disk, whoever has created them:
+    /// one who was killed over it may have left them in memory only. What is on another file system was there before.
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub fn sync_all_above(path: &Path) -> Result<(), FileError> {
+        let device = Self::open(path)?.own_stat()?.st_dev;
+        let path = std::path::absolute(path).map_err(|source| FileError::new("find", path, source))?;
+        for above in path.ancestors().skip(1) {
+            let above = match Self::open(above) {
+                // Whom it does not let look into it, it has not let create anything either.
+                Err(error) if error.is_denied() => continue,
+                opened => opened?,
+            };
+            if above.own_stat()?.st_dev != device {
+                break;
+            }
+            above.sync()?;
+        }
+        Ok(())
     }
 
     /// Creates the directory `name` and opens it.
@@ -211,6 +252,16 @@ impl Directory {
         let (from, to) = (self.part("rename", from.as_ref())?, self.part("rename", to.as_ref())?);
         rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)
             .map_err(|errno| self.error("rename something to", to, errno))
+    }
+
+    /// Renames `from` to `to` in another directory of the same file system, where there must be nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename_into(&self, from: impl AsRef<OsStr>, other: &Self, to: impl AsRef<OsStr>) -> Result<(), FileError> {
+        let (from, to) = (self.part("rename", from.as_ref())?, other.part("rename", to.as_ref())?);
+        rustix::fs::renameat(&self.descriptor, from, &other.descriptor, to)
+            .map_err(|errno| other.error("rename something to", to, errno))
     }
 
     /// Lets `one` and `other` change places in one step. `false`: this file system cannot, and nothing has happened.

@@ -32,6 +32,12 @@ impl FileError {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether we may not do that.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+
     /// Whether something of that name exists.
     #[must_use]
     pub fn is_there_already(&self) -> bool {

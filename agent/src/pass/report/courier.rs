@@ -98,8 +98,8 @@ impl Courier {
         match self.attended(newest, patience).await {
             Ok(wait) => wait,
             Err(error) => {
-                let hint = error.hint().unwrap_or_default();
-                tracing::warn!(hint, "the drift report was not sent: {}", chain(&error));
+                let hint = error.hint();
+                tracing::warn!(hint = hint.as_deref(), "the drift report was not sent: {}", chain(&error));
                 self.failed(None)
             }
         }
@@ -142,9 +142,13 @@ impl Courier {
                 Ok(Duration::ZERO)
             }
             Err(Ended::Sink(error)) => {
-                let hint = error.hint().unwrap_or_default();
+                let hint = error.hint();
                 let message = chain(&error);
-                tracing::warn!(place = self.sink.name(), hint, "the drift report was not pushed: {message}");
+                tracing::warn!(
+                    place = self.sink.name(),
+                    hint = hint.as_deref(),
+                    "the drift report was not pushed: {message}"
+                );
                 if reporting.failing.as_ref().is_none_or(|failing| failing.message != message) {
                     let since = reporting.failing.as_ref().map_or(now, |failing| failing.since);
                     reporting.failing = Some(Failing { since, message, remedy: error.remedy(), hint: error.hint() });

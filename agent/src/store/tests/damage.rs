@@ -55,6 +55,23 @@ fn an_intact_generation_is_seen_as_it_was_staged() {
     assert_eq!(observed.len(), 6);
 }
 
+/// What was written under this lock counts as read; what an earlier one has left is read.
+#[test]
+fn a_blob_that_was_tampered_with_between_locks_is_seen() {
+    let sandbox = Sandbox::new();
+    let content = vec![7; 2 << 20];
+    let (digest, size) = (Digest::of(&content), content.len() as u64);
+    let locked = sandbox.lock();
+    locked.store().write_blob(&content).unwrap();
+    let again = locked.open_store().unwrap().unwrap();
+    assert!(again.is_intact(&digest, size).unwrap() && again.intact_blobs().unwrap().contains(&digest));
+    drop((again, locked));
+    write(&sandbox.at("store/blobs/sha256").join(digest.hex()), &vec![8; content.len()]);
+    for store in [sandbox.lock().open_store().unwrap().unwrap(), Layout::open(&sandbox.at("store")).unwrap()] {
+        assert!(!store.is_intact(&digest, size).unwrap() && store.intact_blobs().unwrap().is_empty());
+    }
+}
+
 #[test]
 fn changed_contents_modes_and_owners_are_seen() {
     let seen = after(|at| write(&at.join(VICTIM), b"- rule: x\n"));

@@ -98,7 +98,7 @@ fn a_file_is_staged_out_of_an_archive_in_the_store() {
         let digest = file.digest.clone();
         let write: WriteContent<'_> = Box::new(|out| {
             let blob = store.open_blob_verified(&blob, 1000)?;
-            archive::extract(blob, &Limits::RULESFILE, &path("a.yaml"), &digest, out)?;
+            archive::extract(blob, &Limits::RULESFILE, &path("a.yaml"), Some(&digest), out)?;
             Ok(())
         });
         locked.stage(number(at), [(file, Content::Written(write))], b"").map(|staged| staged.path())

@@ -45,19 +45,21 @@ fn has_no_circle(all: &Assignment<'_>) -> bool {
     left.is_empty()
 }
 
-/// Whether the members can have come one after the other, each as the first name of a dependency for which nothing was
-/// there yet.
-fn can_have_come(all: &Assignment<'_>, there: &BTreeSet<&str>) -> bool {
+/// Whether the members can have come one after the other, each for a dependency for which nothing was there yet and which
+/// it meets: as its first name, or as any.
+fn can_have_come(all: &Assignment<'_>, there: &BTreeSet<&str>, as_any: bool) -> bool {
     if there.len() == all.len() {
         return true;
     }
     let open = there.iter().flat_map(|name| all[name].1).map(needs);
     let open = open.filter(|needs| !needs.iter().any(|(name, _)| there.contains(name)));
-    let next: BTreeSet<&str> = open.filter_map(|needs| all.get_key_value(needs[0].0)).map(|(name, _)| *name).collect();
+    let bring = open.flat_map(|needs| needs.into_iter().take(if as_any { usize::MAX } else { 1 }));
+    let bring = bring.filter_map(|(name, need)| all.get_key_value(name).filter(|(_, (have, _))| meets(have, &need)));
+    let next: BTreeSet<&str> = bring.map(|(name, _)| *name).collect();
     next.into_iter().any(|name| {
         let mut there = there.clone();
         there.insert(name);
-        can_have_come(all, &there)
+        can_have_come(all, &there, as_any)
     })
 }
 
@@ -70,13 +72,6 @@ fn is_lowest(all: &Assignment<'_>, floor: &Floor) -> bool {
         let lowest = needs.map(|(_, need)| need).chain(floor).reduce(|a, b| higher(a, b));
         lowest == Some(version)
     })
-}
-
-/// Whether some dependency has alternatives. With a choice to go back on, a version may stay raised.
-fn has_choice(world: &World, roots: &[Chosen]) -> bool {
-    let published = world.0.values().flatten();
-    let mut all = published.chain(roots.iter().flat_map(|root| &root.dependencies));
-    all.any(|dependency| !dependency.alternatives.is_empty())
 }
 
 fn assignments<'w>(world: &'w World, roots: &'w [Chosen]) -> Vec<Assignment<'w>> {
@@ -152,38 +147,39 @@ proptest! {
 
     /// `World::settle` also asserts that no question comes twice, so that every run ends.
     #[test]
-    fn trying_everything_finds_no_other_answer((needs, world, roots, floor) in any_world()) {
+    fn trying_everything_finds_no_other_answer((_, world, roots, floor) in any_world()) {
         let there: BTreeSet<&str> = ROOTS.into_iter().collect();
-        let sound = |all: &Assignment<'_>| is_met(all) && has_no_circle(all) && can_have_come(all, &there);
-        let settled = world.settle(&roots, &floor);
-        let possible = assignments(&world, &roots).into_iter().filter(sound);
-        match &settled {
-            Ok(order) => {
-                let all: Assignment<'_> = order
+        let all = assignments(&world, &roots);
+        let sound: Vec<_> = all.iter().filter(|all| is_met(all) && has_no_circle(all)).collect();
+        let (came, by_alternative): (Vec<_>, Vec<_>) = sound
+            .into_iter()
+            .filter(|all| can_have_come(all, &there, true))
+            .partition(|all| can_have_come(all, &there, false));
+        match world.settle_with(&roots, &floor) {
+            Ok((order, instead)) => {
+                let found: Assignment<'_> = order
                     .iter()
                     .map(|chosen| (chosen.name.as_str(), (chosen.version.clone().unwrap(), &chosen.dependencies[..])))
                     .collect();
-                prop_assert!(sound(&all), "{:?}", all);
-                let mut placed = BTreeSet::new();
-                for (own, decider) in decided(&all) {
-                    let place = |name: &str| order.iter().position(|chosen| chosen.name.as_str() == name);
+                let possible: Vec<_> = came.iter().chain(by_alternative.iter().filter(|_| !instead.is_empty())).collect();
+                prop_assert!(possible.contains(&&&found), "{found:?}");
+                let place = |name: &str| order.iter().position(|chosen| chosen.name.as_str() == name);
+                for (own, decider) in decided(&found) {
                     prop_assert!(place(decider.unwrap().0) < place(own));
-                    placed.insert(own);
                 }
-                if !is_lowest(&all, &floor) && !has_choice(&world, &roots) {
-                    let names = |all: &Assignment<'_>| all.keys().map(|name| name.to_string()).collect::<Vec<_>>();
-                    let lower: Vec<_> = possible.filter(|other| names(other) == names(&all) && is_lowest(other, &floor)).collect();
-                    prop_assert!(lower.is_empty(), "NOTLOWEST {:?} although {:?}", all, lower);
+                if !is_lowest(&found, &floor) {
+                    let same = |other: &&&&Assignment<'_>| other.keys().eq(found.keys()) && is_lowest(other, &floor);
+                    prop_assert_eq!(possible.iter().find(same), None, "although {:?}", found);
+                }
+                if !instead.is_empty() {
+                    let plain = came.iter().find(|all| is_lowest(all, &floor));
+                    prop_assert_eq!(plain, None, "and {:?} for {:?}", found, instead);
                 }
             }
             Err(conflicts) => {
                 prop_assert!(!conflicts.is_empty());
-                // With alternatives not every order in which artifacts could have come is tried.
-                if needs == Needs::Anything || has_choice(&world, &roots) {
-                    return Ok(());
-                }
-                let lowest: Vec<_> = possible.filter(|all| is_lowest(all, &floor)).collect();
-                prop_assert!(lowest.is_empty(), "FLOOR {:?} {:?} although {:?}", floor, conflicts.iter().map(ToString::to_string).collect::<Vec<_>>(), lowest);
+                let answer = came.iter().chain(&by_alternative).find(|all| is_lowest(all, &floor));
+                prop_assert_eq!(answer, None, "{:?}", conflicts.iter().map(ToString::to_string).collect::<Vec<_>>());
             }
         }
     }

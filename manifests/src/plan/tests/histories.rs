@@ -129,6 +129,9 @@ proptest! {
         let last = pass(&mut host, &desired, Temper::Obeys, ALL);
         // Somebody may have removed the good generation itself: then there is nothing to go back to.
         let good = host.ledger.good.and_then(|good| host.generations.get(&good)?.record.as_ref());
+        if let (None, Some(live)) = (host.ledger.good, host.live_record()) {
+            prop_assert!(is_intact(&host, live.generation) && last.steps.is_empty(), "what was never confirmed is whole");
+        }
         if !(held && good.is_none()) {
             prop_assert!(last.steps.is_empty() && last.drift.is_empty(), "{last:?}");
             prop_assert_eq!(Some(host.current.clone()), host.ledger.good.map(Pointer::Generation));

@@ -27,6 +27,7 @@ const OFFICIAL: Shelf = Shelf(&[
     ("circle 1.0.0", R, &["round 1.0.0"]),
     ("round 1.0.0", P, &["circle 1.0.0"]),
     ("lost-rules 1.0.0", R, &["nowhere 1.0.0"]),
+    ("some-rules 1.0.0", R, &["nowhere 1.0.0|container 1.0.0|json 0.7.2"]),
 ]);
 
 impl Shelf {
@@ -69,7 +70,7 @@ impl Shelf {
                 });
                 catalog.manifests.insert((source, at), answer);
             }
-            Lookup::Content { published, .. } => {
+            Lookup::Config { published, .. } => {
                 let (_, version, _, needs) = self
                     .parts()
                     .find(|(name, version, ..)| {
@@ -78,9 +79,12 @@ impl Shelf {
                     .unwrap();
                 let dependencies = needs.iter().map(|need| dependency(need)).collect();
                 let config = ArtifactConfig { version: version.into(), dependencies, ..ArtifactConfig::default() };
+                catalog.configs.insert(published.config.digest, config);
+            }
+            Lookup::Files { published, .. } => {
                 let path = RelativePath::parse("file.yaml").unwrap();
                 let files = alloc::vec![LockedFile { path, sha256: Digest::of(b"f"), size: 1 }];
-                catalog.contents.insert(published.manifest, Content { config, files });
+                catalog.files.insert(published.layer.digest, files);
             }
         }
     }
@@ -93,7 +97,7 @@ impl Shelf {
                     assert_eq!(staleness(desired, &lockfile), None);
                     return Ok((lockfile, notes));
                 }
-                Resolution::Unknown(lookups) => {
+                Resolution::Unknown(lookups) | Resolution::Unlisted { archives: lookups, .. } => {
                     lookups.into_iter().for_each(|lookup| self.answer(lookup, &mut catalog));
                 }
             }
@@ -153,6 +157,17 @@ fn what_is_needed_comes_in_the_lowest_version_that_there_is() {
     // An alternative that the desired state asks for does instead.
     let desired = fleet(&["k8saudit-rules 0.16.0", "k8saudit-eks 0.12.0"], INSTALL);
     assert_eq!(came(&OFFICIAL.lock(&desired).unwrap().0), ["json 0.7.2 <k8saudit-rules"]);
+}
+
+#[test]
+fn what_comes_as_an_alternative_is_said() {
+    let (lockfile, notes) = OFFICIAL.lock(&fleet(&["some-rules 1.0.0"], INSTALL)).unwrap();
+    assert_eq!(came(&lockfile), ["json 0.7.2 <some-rules"]);
+    assert_eq!(
+        said(&notes)[0],
+        "json comes as an alternative, because some-rules 1.0.0 needs nowhere >= 1.0.0: artifact `nowhere` is in none of \
+         the indexes (one, two)"
+    );
 }
 
 #[test]

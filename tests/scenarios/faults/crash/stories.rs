@@ -86,9 +86,13 @@ pub(super) fn all() -> Vec<Make> {
         Box::new(disk_full),
         Box::new(disk_fails),
         Box::new(put_back_by_hand),
-        Box::new(killed_first_run),
+        Box::new(|| killed_first_run(1)),
+        Box::new(|| killed_first_run(3)),
         Box::new(update_falco_yaml),
         Box::new(rolled_back_by_hand),
+        Box::new(|| ejected(false)),
+        Box::new(|| ejected(true)),
+        Box::new(suspended),
     ];
     for (first, second) in [(6, 99), (9, 3), (14, 5), (19, 9), (19, 99), (20, 11), (22, 5)] {
         all.push(Box::new(move || recovery_of_a_recovery(update(), first, second)));
@@ -189,11 +193,11 @@ fn put_back_by_hand() -> Story {
     Story { somebody: Some(command), excused: &["I2", "W"], ..told }
 }
 
-/// The first pass is killed when it has just made the state directory.
-fn killed_first_run() -> Story {
+/// The first pass is killed when it has just made the state directory, at its `nth` fsync.
+fn killed_first_run(nth: u32) -> Story {
     let told = first_run();
     let codes: &[Option<i32>] = &[None];
-    let killed = tampered(&told.host, "fsync:signal=KILL:when=3", codes);
+    let killed = tampered(&told.host, &format!("fsync:signal=KILL:when={nth}"), codes);
     let passes = vec![killed, pass(&told.host, DONE)];
     Story { name: "first run, killed and made again", passes, ..told }
 }
@@ -262,6 +266,49 @@ fn update_falco_yaml() -> Story {
     let _edited = host.falconer(["adopt"]).ended_with(0);
     commit(&host, 2);
     story("update falco.yaml", host, |host| converges(host, 2))
+}
+
+/// Falco is left to plain files: what falco.yaml loads is there, and whoever was interrupted can begin again.
+fn ejected(edits: bool) -> Story {
+    let host = Host::new();
+    host.configure(if edits { "config = \"edit\"\n" } else { "" });
+    commit(&host, 1);
+    let _adopted = host.falconer(["adopt"]).ended_with(0);
+    converges(&host, 1);
+    let _named = host.falconer(["adopt"]).ended_with(0);
+    let mut command = host.command();
+    command.args(["eject", "--output", "json"]);
+    let passes = vec![Pass { command, tampering: Vec::new(), codes: DONE }];
+    let recovers = |host: &Host| {
+        let _ejected = host.falconer(["eject"]).ended_with(0);
+        assert!(!host.read("etc/falco.yaml").contains("/state/"));
+        assert_eq!(host.read("etc/falconer-ejected/rules/10-acme-rules.yaml"), rules(1));
+        let refused = host.once().ended_with(1);
+        assert!(refused.stderr.contains("ejected"), "{refused:?}");
+    };
+    let name = if edits { "eject from falco.yaml" } else { "eject" };
+    Story { passes, ..story(name, host, recovers) }
+}
+
+/// Somebody suspends the host, and resumes it.
+fn suspended() -> Story {
+    let host = installed();
+    commit(&host, 2);
+    let said = |words: &[&str]| {
+        let mut command = host.command();
+        command.args(words).args(["--output", "json"]);
+        Pass { command, tampering: Vec::new(), codes: DONE }
+    };
+    let waits = pass(&host, &[Some(2)]);
+    let passes = vec![said(&["suspend", "--reason", "audit"]), waits, said(&["resume"])];
+    let recovers = |host: &Host| {
+        let run = host.once();
+        assert!(matches!(run.code, Some(0 | 2)), "{run:?}");
+        assert_live(host, if run.code == Some(0) { 2 } else { 1 });
+        let _resumed = host.falconer(["resume"]).ended_with(0);
+        converges(host, 2);
+    };
+    Story { passes, ..story("suspend and resume", host, recovers) }
 }
 
 fn report() -> Story {
