@@ -38,6 +38,7 @@ bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench apply -- $(abspath $(released))
 	FALCONER_PROGRAM=$(abspath $(released)) $(CARGO) bench --locked --profile dev --package falconer-tests --bench daemon
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench fleet
+	$(CARGO) bench --locked --profile dev --package falconer-tests --bench day -- $(abspath $(released))
 
 check:
 	@sh .ci/packages build
