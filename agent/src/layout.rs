@@ -133,7 +133,8 @@ impl Layout {
     }
 
     /// Moves the file that was kept and has that content to `name` in `directory`, which is new and ours. `false` when there
-    /// is none, or when anybody has touched it since it was hashed: then there is nothing of that name.
+    /// is none, when anybody has touched it since it was hashed, or when the directory is on another file system: then there
+    /// is nothing of that name.
     ///
     /// # Errors
     /// When it cannot be moved.

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use falconer_manifests::digest::Digest;
+use rustix::io::Errno;
 
 use super::directory::{Directory, FileError, NewFile};
-use super::proofs::{Identity, Proofs, is_much};
+use super::proofs::{Identity, Proofs};
 use super::writer::TemporaryName;
 
 /// The files that wait, by their digests. Those that nobody has taken are removed when this is dropped; those of a run that
@@ -47,15 +48,14 @@ impl Unpacker {
 }
 
 impl Unpacking {
-    /// The whole file, of which everything that was written to it was hashed to `digest`; `None` when it is so short that it
-    /// does not pay to keep it.
+    /// The whole file; all that was written to it has that digest.
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub fn end(self, digest: Digest) -> Result<Option<Unpacked>, FileError> {
+    pub fn end(self, digest: Digest) -> Result<Unpacked, FileError> {
         let Self { name, file } = self;
-        let status = file.status()?;
-        Ok(is_much(&status).then(|| Unpacked { name, file, identity: Identity::of(&status), digest }))
+        let identity = Identity::of(&file.status()?);
+        Ok(Unpacked { name, file, identity, digest })
     }
 }
 
@@ -79,14 +79,17 @@ impl Unpacked {
         self.file.sync()
     }
 
-    /// Moves it to `name` in `directory`, when it is still what was written; `false` when somebody has touched it: then it is
-    /// gone, and there is nothing of that name.
+    /// Moves it to `name` in `directory`, when it is still what was written; `false` when somebody has touched it, or when the
+    /// directory is on another file system: then it is gone, and there is nothing of that name.
     fn move_into(self, directory: &Directory, name: &str, proofs: &Proofs) -> Result<bool, FileError> {
         let Self { name: temporary, file, identity, digest } = self;
         if Identity::of(&file.status()?) != identity {
             return Ok(false);
         }
-        temporary.move_into(directory, name)?;
+        match temporary.move_into(directory, name) {
+            Err(error) if Errno::from_io_error(&error.source) == Some(Errno::XDEV) => return Ok(false),
+            moved => moved?,
+        }
         // Of the file that was written, whatever bears the name by now: that is looked at then.
         proofs.add(&digest, &file.status()?);
         Ok(true)

@@ -195,7 +195,6 @@ impl<T: Send + 'static> Output for Intake<'_, T> {
     fn start_over(&mut self) -> io::Result<()> {
         let mut body = self.taken().map_err(|error| error.source)?.body;
         body.start_over().map_err(|error| error.source)?;
-        self.piece.clear();
         self.state = State::Fresh(body);
         Ok(())
     }

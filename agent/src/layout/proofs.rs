@@ -46,8 +46,7 @@ impl Proofs {
     }
 }
 
-/// Whether it pays to remember the file.
-pub(super) fn is_much(file: &Stat) -> bool {
+fn is_much(file: &Stat) -> bool {
     u64::try_from(file.st_size).is_ok_and(|size| size >= MUCH)
 }
 

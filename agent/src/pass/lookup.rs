@@ -278,9 +278,7 @@ impl Sources {
         match self.take_in(wanted, blobs, Arc::new(unpack)).await? {
             Ok(files) => {
                 for (file, unpacked) in files {
-                    if let Some(unpacked) = unpacked {
-                        blobs.keep(unpacked).await?;
-                    }
+                    blobs.keep(unpacked).await?;
                     listed.push(file);
                 }
                 Ok(Ok(listed))

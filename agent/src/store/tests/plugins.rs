@@ -19,7 +19,7 @@ async fn kept(locked: &Locked) -> PathBuf {
     let store = locked.store();
     let mut unpacking = store.unpacker().unwrap().begin().unwrap();
     unpacking.write_all(&library()).unwrap();
-    let unpacked: Unpacked = unpacking.end(Digest::of(&library())).unwrap().unwrap();
+    let unpacked: Unpacked = unpacking.end(Digest::of(&library())).unwrap();
     store.keep(unpacked).await.unwrap();
     let names = names(&locked.path().join("store/blobs/sha256"));
     assert_eq!(names.len(), 1, "{names:?}");
@@ -92,13 +92,27 @@ async fn another_mode_is_not_what_was_kept() {
     assert!(!place(&locked, 0o755));
 }
 
+/// As where somebody has mounted something over a part of the state directory.
+#[tokio::test]
+async fn what_was_unpacked_on_another_file_system_is_unpacked_anew() {
+    let sandbox = Sandbox::new();
+    let locked = sandbox.lock();
+    let kept = kept(&locked).await;
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    let is_other = device(elsewhere.path()) != device(&kept);
+    let directory = Directory::open(elsewhere.path()).unwrap();
+    let is_placed = locked.store().place_kept(&Digest::of(&library()), &directory, "liba.so").unwrap();
+    assert_eq!(is_placed, !is_other);
+    assert_eq!(names(elsewhere.path()).is_empty(), is_other);
+    assert!(!kept.exists());
+}
+
 #[tokio::test]
 async fn what_nobody_takes_goes_with_the_lock() {
     let sandbox = Sandbox::new();
     let locked = sandbox.lock();
     let path = kept(&locked).await;
-    let short = locked.store().unpacker().unwrap().begin().unwrap();
-    assert!(short.end(Digest::of(b"")).unwrap().is_none());
     drop(locked);
     assert!(!path.exists());
     fs::write(&path, b"of a run that was killed").unwrap();
@@ -128,9 +142,19 @@ async fn a_placed_library_is_looked_at_again_when_somebody_has_touched_it() {
         wait_for_a_tick(&placed);
         fs::File::options().write(true).open(&placed).unwrap().write_all(b"8").unwrap();
         assert_ne!(digest(&locked), Digest::of(&library()), "{ahead}");
-        drop(locked);
-        let locked = sandbox.lock();
-        assert!(!proven(&locked));
-        assert_ne!(digest(&locked), Digest::of(&library()), "{ahead}");
     }
+}
+
+#[tokio::test]
+async fn what_one_lock_has_written_is_no_proof_under_the_next() {
+    let sandbox = Sandbox::new();
+    let proven = |locked: &Locked| {
+        let placed = rustix::fs::stat(sandbox.at(DIRECTORY).join("lib/liba.so")).unwrap();
+        locked.store().proofs().digest(&placed).is_some()
+    };
+    let locked = sandbox.lock();
+    place(&locked, 0o644);
+    assert!(proven(&locked));
+    drop(locked);
+    assert!(!proven(&sandbox.lock()));
 }
