@@ -140,18 +140,18 @@ pub(super) async fn apply(
                     Err(error) => return Err(error.into()),
                 }
             }
-            Step::Confirm(wanted) => match {
+            Step::Confirm(wanted) => {
                 let settles = Notify::new();
                 let confirming = confirm(agent, host, wanted, edited.as_ref(), asked.take(), &settles);
-                unless_disturbed(agent, state, wanted.generation, &settles, confirming).await
-            } {
-                Ok((evidence, unasked)) => {
-                    let generation = wanted.generation;
-                    tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
-                    outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
+                match unless_disturbed(agent, state, wanted.generation, &settles, confirming).await {
+                    Ok((evidence, unasked)) => {
+                        let generation = wanted.generation;
+                        tracing::info!(%generation, evidence = evidence.as_str(), "confirmed");
+                        outcome = Outcome::Confirmed { generation, evidence, validation, unasked };
+                    }
+                    Err(not) => return Ok(not),
                 }
-                Err(not) => return Ok(not),
-            },
+            }
             Step::Prune { generations, plugins, blobs, strays } => {
                 let mut removed = generations
                     .iter()

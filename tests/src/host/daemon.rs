@@ -69,12 +69,6 @@ impl Daemon {
         }
     }
 
-    /// Its process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it a signal.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
