@@ -327,6 +327,12 @@ fn a_circle_is_spelled_out() {
         world.names(&[root("a 1.0.0", 1, &["self 1.0.0"])]).unwrap_err(),
         ["self 1.0.0 needs self >= 1.0.0, which is a circle".to_string()]
     );
+    let world = World::of(&[("x 1.0.0", &["x 1.1.0"]), ("x 1.1.0", &[])]);
+    assert_eq!(
+        world.names(&[root("a 1.0.0", 1, &["x 1.0.0"])]).unwrap_err(),
+        ["x 1.0.0 needs x >= 1.1.0, which is a circle".to_string()],
+        "what needs itself is no reason for a higher version of it"
+    );
     let world = World::of(&[("x 1.0.0", &["y 1.0.0"]), ("y 1.0.0", &["x 1.1.0"]), ("x 1.1.0", &[])]);
     assert_eq!(
         world.names(&[root("a 1.0.0", 1, &["x 1.0.0"])]).unwrap(),
