@@ -40,12 +40,6 @@ impl Daemon {
         Self { child, log }
     }
 
-    /// The process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Everything that it has logged.
     #[must_use]
     pub fn log(&self) -> String {
