@@ -40,6 +40,12 @@ impl Daemon {
         Self { child, log }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it has logged.
     #[must_use]
     pub fn log(&self) -> String {
