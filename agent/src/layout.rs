@@ -5,6 +5,7 @@
 mod ahead;
 pub mod directory;
 mod error;
+mod hashing;
 mod index;
 mod intake;
 mod proofs;
@@ -18,13 +19,15 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use falconer_manifests::digest::{Digest, Hasher};
+use falconer_manifests::digest::Digest;
 use rustix::fs::FileType;
 
 use self::ahead::Ahead;
 pub use self::ahead::{Unpacked, Unpacker, Unpacking};
 use self::directory::{Directory, FileError};
 pub use self::error::LayoutError;
+use self::hashing::Hashing;
+pub use self::hashing::digest_of;
 pub use self::index::Descriptor;
 pub use self::intake::{Intake, Look};
 pub use self::proofs::Proofs;
@@ -106,40 +109,6 @@ impl Layout {
     #[must_use]
     pub fn with_proofs(self, proofs: Arc<Proofs>) -> Self {
         Self { proofs, ..self }
-    }
-
-    /// The same layout, which files may be unpacked ahead for; see [`Self::unpacker`].
-    #[must_use]
-    pub fn with_files_ahead(self) -> Self {
-        Self { ahead: Some(Ahead::default()), ..self }
-    }
-
-    /// What unpacks files while their archive comes, where that is of use to anybody.
-    #[must_use]
-    pub fn unpacker(&self) -> Option<Unpacker> {
-        self.ahead.as_ref().map(|_| Unpacker(Arc::clone(&self.blobs)))
-    }
-
-    /// Keeps a file for whoever will want it, durably, until this layout is dropped.
-    ///
-    /// # Errors
-    /// When the disk does not take it.
-    pub async fn keep(&self, file: Unpacked) -> Result<(), LayoutError> {
-        let file = aside::waited_for(move || file.sync().map(|()| file)).await?;
-        if let Some(ahead) = &self.ahead {
-            ahead.keep(file);
-        }
-        Ok(())
-    }
-
-    /// Moves the file that was kept and has that content to `name` in `directory`, which is new and ours. `false` when there
-    /// is none, when anybody has touched it since it was hashed, or when the directory is on another file system: then there
-    /// is nothing of that name.
-    ///
-    /// # Errors
-    /// When it cannot be moved.
-    pub fn place_kept(&self, digest: &Digest, directory: &Directory, name: &str) -> Result<bool, LayoutError> {
-        self.ahead.as_ref().map_or(Ok(false), |ahead| Ok(ahead.place(digest, directory, name, &self.proofs)?))
     }
 
     /// What was hashed when it was written.
@@ -237,9 +206,9 @@ impl Layout {
         }
         let file = self.open_blob(digest, size)?;
         let looked = aside::computed(move || {
-            let mut reader = Hashing { inner: file.take(size.saturating_add(1)), hasher: Hasher::new() };
+            let mut reader = Hashing::new(file.take(size.saturating_add(1)));
             let seen = look(&mut reader);
-            io::copy(&mut reader, &mut io::sink()).map(|_| (reader.hasher.finish(), seen))
+            io::copy(&mut reader, &mut io::sink()).map(|_| (reader.finish(), seen))
         });
         let (found, seen) = looked.await.map_err(|source| self.unreadable(digest, source))?;
         Ok((found == *digest).then_some(seen))
@@ -387,37 +356,6 @@ impl Layout {
 
     fn unreadable(&self, digest: &Digest, source: io::Error) -> LayoutError {
         FileError::new("read", self.blobs.path().join(digest.hex()), source).into()
-    }
-}
-
-/// Hashes what is read.
-struct Hashing<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
-/// The digest of all that `reader` gives.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn digest_of(reader: &mut impl Read) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

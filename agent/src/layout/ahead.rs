@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use super::directory::{Directory, FileError, NewFile};
 use super::proofs::{Identity, Proofs};
 use super::writer::TemporaryName;
+use super::{Layout, LayoutError};
+use crate::aside;
 
 /// The files that wait, by their digests. Those that nobody has taken are removed when this is dropped; those of a run that
 /// was killed, with the other leftovers.
@@ -18,7 +20,7 @@ pub(super) struct Ahead(Mutex<BTreeMap<Digest, Unpacked>>);
 
 /// Where files are unpacked to.
 #[derive(Debug, Clone)]
-pub struct Unpacker(pub(super) Arc<Directory>);
+pub struct Unpacker(Arc<Directory>);
 
 /// A file that is being unpacked. It is removed when this is dropped.
 #[derive(Debug)]
@@ -34,6 +36,42 @@ pub struct Unpacked {
     file: NewFile,
     identity: Identity,
     digest: Digest,
+}
+
+impl Layout {
+    /// The same layout, which files may be unpacked ahead for; see [`Self::unpacker`].
+    #[must_use]
+    pub fn with_files_ahead(self) -> Self {
+        Self { ahead: Some(Ahead::default()), ..self }
+    }
+
+    /// What unpacks files while their archive comes, where that is of use to anybody.
+    #[must_use]
+    pub fn unpacker(&self) -> Option<Unpacker> {
+        self.ahead.as_ref().map(|_| Unpacker(Arc::clone(&self.blobs)))
+    }
+
+    /// Keeps a file for whoever will want it, durably, until this layout is dropped.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub async fn keep(&self, file: Unpacked) -> Result<(), LayoutError> {
+        let file = aside::waited_for(move || file.sync().map(|()| file)).await?;
+        if let Some(ahead) = &self.ahead {
+            ahead.keep(file);
+        }
+        Ok(())
+    }
+
+    /// Moves the file that was kept and has that content to `name` in `directory`, which is new and ours. `false` when there
+    /// is none, when anybody has touched it since it was hashed, or when the directory is on another file system: then there
+    /// is nothing of that name.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn place_kept(&self, digest: &Digest, directory: &Directory, name: &str) -> Result<bool, LayoutError> {
+        self.ahead.as_ref().map_or(Ok(false), |ahead| Ok(ahead.place(digest, directory, name, &self.proofs)?))
+    }
 }
 
 impl Unpacker {

@@ -40,7 +40,7 @@ impl Daemon {
         Self { child, log }
     }
 
-    /// The process.
+    /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
