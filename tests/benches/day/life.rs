@@ -168,7 +168,7 @@ impl Acts {
 
     /// The rules of the last commit that has any.
     fn rules(&self) -> String {
-        let last = if self.commits % 4 == 0 { self.commits - 1 } else { self.commits };
+        let last = if self.commits.is_multiple_of(4) { self.commits - 1 } else { self.commits };
         // Bytes that grow are seen on the disk.
         format!("{RULES}# {last}\n# {}\n", "x".repeat(20_000))
     }
