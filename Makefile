@@ -30,7 +30,7 @@ test:
 torture: release
 	@sh .ci/packages build test
 	$(CARGO) build --locked --workspace --bins
-	FALCONER_FAULTS=full FALCONER_PROGRAM=$(abspath $(released)) $(CARGO) test --locked --package falconer-tests --test scenarios -- --nocapture faults:: model::
+	FALCONER_FAULTS=full FALCONER_PROGRAM=$(abspath $(released)) $(CARGO) test --locked --package falconer-tests --test scenarios -- --nocapture faults:: model:: falco_running::tampered
 
 bench: release
 	$(CARGO) bench --locked --profile dev --package falconer-tests --bench passes -- $(abspath $(released))

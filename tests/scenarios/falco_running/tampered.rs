@@ -2,6 +2,7 @@
 //! sha256, and none is held for what it did not do.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +46,20 @@ fn tamper(state: PathBuf, mut random: Random) -> String {
     format!("{} is {said}: {}", path.strip_prefix(&state).unwrap().display(), done.is_ok())
 }
 
+/// Falco may end of what was done to its files while it loads them, and whoever looks after it starts it again when they are in
+/// order. A signal that kills it would be ours.
+fn started_again(host: &mut HostWithFalco) -> Result<bool, String> {
+    let Ok(status) = host.falco().wait_ended(Duration::ZERO) else { return Ok(false) };
+    let said = host.falco().output();
+    let last = said.lines().last().unwrap_or_default();
+    if status.signal().is_some() {
+        return Err(format!("Falco was killed: {status}, {last}"));
+    }
+    say(&format!("Falco has ended by itself, and is started again: {last}"));
+    host.start_falco(&[]);
+    Ok(true)
+}
+
 /// Commits revision `n`, and makes passes until it is confirmed: tampered with in the first, and in peace after it. Gives what is
 /// wrong then.
 fn update(host: &mut HostWithFalco, n: usize, random: &mut Random) -> Result<usize, String> {
@@ -62,6 +77,9 @@ fn update(host: &mut HostWithFalco, n: usize, random: &mut Random) -> Result<usi
         let run = host.once();
         told.extend(somebody.into_iter().map(|somebody| somebody.join().unwrap()));
         told.push(format!("{run:?}"));
+        if pass > 1 && started_again(host).map_err(|killed| format!("revision {n}: {killed} {told:#?}"))? {
+            continue;
+        }
         let status = run.json();
         let held = host.read("state/ledger").contains("[[held]]");
         if held || matches!(status["condition"].as_str(), Some("RolledBack")) {
