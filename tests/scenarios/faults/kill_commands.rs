@@ -44,14 +44,8 @@ fn number(host: &Host) -> Result<u64, String> {
 
 #[test]
 fn an_update_in_edit_mode_is_killed() {
-    let host = Host::new();
-    host.configure("config = \"edit\"\n");
-    commit(&host, 1);
-    let _adopted = host.falconer(["adopt"]).ended_with(0);
-    converges(&host, 1);
-    let _edited = host.falconer(["adopt"]).ended_with(0);
+    let host = super::crash::stories::named_by_falco_yaml();
     assert_eq!(named(&host), Ok(1));
-    commit(&host, 2);
     let settles = || {
         // A Falco that starts now finds what it is told to load.
         if let Err(text) = named(&host) {

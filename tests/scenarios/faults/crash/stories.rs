@@ -243,8 +243,8 @@ fn rolled_back() -> Story {
     told_of("roll back", Box::new(host), passes, recovers)
 }
 
-/// falco.yaml itself names what Falco loads.
-fn update_falco_yaml() -> Story {
+/// falco.yaml itself names what Falco loads, and there is something newer.
+pub(in crate::faults) fn named_by_falco_yaml() -> Host {
     let host = Host::new();
     host.configure("config = \"edit\"\n");
     commit(&host, 1);
@@ -252,6 +252,11 @@ fn update_falco_yaml() -> Story {
     converges(&host, 1);
     let _edited = host.falconer(["adopt"]).ended_with(0);
     commit(&host, 2);
+    host
+}
+
+fn update_falco_yaml() -> Story {
+    let host = named_by_falco_yaml();
     story("update falco.yaml", host, |host| converges(host, 2))
 }
 
