@@ -1,4 +1,4 @@
-//! One plan carried out, and what came of it.
+//! The rounds of a pass: one plan carried out each, and what came of it.
 
 use falconer_manifests::diff::Change;
 use falconer_manifests::drift::{Drift, drift, is_intact};
@@ -126,11 +126,11 @@ async fn undisturbed(agent: &Agent, state: &Locked, before: &Host, outcome: Outc
 }
 
 impl Round {
-    /// This round and the one that rolled it back.
-    pub(super) fn followed_by(self, rolled_back: Self) -> Self {
+    /// This round and the one after it, which healed it or rolled it back: what came of both is what came of that one.
+    fn followed_by(self, next: Self) -> Self {
         let mut changes = self.changes;
-        changes.extend(rolled_back.changes.iter().cloned());
-        Self { changes, drift: self.drift, has_acted: true, ..rolled_back }
+        changes.extend(next.changes.iter().cloned());
+        Self { changes, drift: self.drift, has_acted: true, ..next }
     }
 
     pub(super) fn verdict(&self, host: &Host, drift: &[Drift]) -> Verdict {

@@ -98,7 +98,9 @@ impl AdoptError {
             }
             Self::Unreadable(_) => "Falco does not start with this file: correct it, then adopt again",
             Self::DuplicateKey { .. } => "remove the second one (Falco uses the first), then adopt again",
-            Self::RulesFile => "rename rules_file to rules_files, then adopt again",
+            Self::RulesFile => {
+                "from Falco 0.38 on rename rules_file to rules_files, before it set `config = \"edit\"` under [falco] in agent.toml; then adopt again"
+            }
             Self::UnknownShape(_) => {
                 "add the entry by hand, last in config_files: {path: <the include>, strategy: override}"
             }
